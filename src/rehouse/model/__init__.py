@@ -1,0 +1,5 @@
+"""The ground floor's values: frozen, typed, no I/O, importing nothing else of ours."""
+
+from rehouse.model.catalog import Catalog, ChildReference, Field, Kind, Object, Option, RecordType
+
+__all__ = ["Catalog", "ChildReference", "Field", "Kind", "Object", "Option", "RecordType"]
