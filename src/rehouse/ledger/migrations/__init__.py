@@ -1,0 +1,1 @@
+"""Numbered migrations of the ledger's tables (alembic), run when a ledger is opened."""
