@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test tier lint format types house coverage-req constraints ci clean
+.PHONY: help setup demo test tier lint format types house docs coverage-req constraints ci clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ types: setup ## mypy --strict over the package and the tools
 
 house: setup ## import direction, file length, docs
 	$(BIN)/pytest -q tests/house
+
+docs: setup ## write the pages that are generated from the code
+	$(BIN)/python tools/mapping_docs.py
 
 coverage-req: setup ## requirement id, the tests that prove it, passed / failed / not run
 	rm -rf build/requirements

@@ -4,7 +4,7 @@
     ├── UserError             fix the input, the mapping, the credentials or the permission, run again   exit 1
     │   ├── InputError        a file, sheet, row or column cannot be read
     │   ├── MappingError      one or several faults in mapping files, reported together
-    │   ├── GateError         a gate of the workflow is shut; the hint says what opens it
+    │   ├── GateError         a gate of the workflow is shut; the hint says what opens it               exit 5
     │   └── UsageError        arguments that make no sense together                                       exit 2
     ├── RetryableError        nothing was written; the same request may work later
     ├── OutcomeUnknownError   it may have been written: ask the target before sending again
@@ -101,14 +101,14 @@ class MappingError(UserError):
         )
 
     def as_dict(self) -> dict[str, object]:
-        faults = [
-            {"file": f.file, "line": f.line, "message": f.message, "nearest": f.nearest} for f in self.faults
-        ]
+        faults = [{"file": f.file, "line": f.line, "message": f.message, "nearest": f.nearest} for f in self.faults]
         return {**super().as_dict(), "faults": faults}
 
 
 class GateError(UserError):
     """A gate is shut. `gate` names it, `evidence` lists what keeps it shut."""
+
+    exit_code = 5
 
     def __init__(self, gate: str, message: str, *, evidence: Sequence[str] = (), hint: str) -> None:
         self.gate, self.evidence = gate, tuple(evidence)

@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 from rehouse.apply.points import Point
 from rehouse.apply.run import FILES_PER_PART, PARTS_IN_FLIGHT, RETRY_ROUNDS, Run, last_rollback
 from rehouse.apply.settle import settle_intent
-from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, Condition, In, Job, JobKind, Op, Part, Query
-from rehouse.errors import FatalError, OutcomeUnknownError
+from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, Condition, In, Job, JobKind, NotNull, Op, Part, Query
+from rehouse.errors import FatalError, GateError, OutcomeUnknownError
 from rehouse.events import Progress
 from rehouse.ledger.events import Intent, JobOpened, Outcome, StageClosed, StageOpened
 from rehouse.ledger.ledger import OpenIntent
 from rehouse.ledger.segments import LANDED, OUTCOMES, PREIMAGES, ROWS
-from rehouse.plan.engine import ident, parquet, text
+from rehouse.plan.engine import arrow, count, ident, parquet, text
 from rehouse.plan.fetch import fetch_to
 from rehouse.plan.resolve import resolved
 from rehouse.plan.stages import Consignment, LoadRecords
@@ -42,6 +42,25 @@ def load_stage(run: Run, stage: LoadRecords) -> None:
             run.note(f"{left:,} {stage.object} records were locked: sending them again, round {attempt}")
         _send_all(run, stage, consignment)
     close_stage(run, stage, consignment)
+    _within_limits(run, stage)
+
+
+def _within_limits(run: Run, stage: LoadRecords) -> None:
+    """Stop the run when the target refused more of this stage than was agreed."""
+    run.ledger.outcomes_view(run.connection)
+    refused = f"FROM outcomes WHERE object = {text(stage.output)} AND stage = {text(stage.name)} AND NOT ok"
+    found = count(run.connection, f"SELECT count(*) {refused}")
+    if not found or 100 * found / stage.rows <= run.stop_percent:
+        return
+    rows = run.connection.execute(
+        f"SELECT code, count(*), min(key), any_value(message) {refused} GROUP BY code ORDER BY 2 DESC LIMIT 5"
+    ).fetchall()
+    raise GateError(
+        "quarantine within limits",
+        f"the target refused {found:,} of {stage.rows:,} {stage.object} records, allowed {run.stop_percent:g} %",
+        evidence=[f"{r[0]}: {r[1]:,} records, e.g. {r[2]}: {r[3]}" for r in rows],
+        hint="rehouse rollback, or: rehouse decide threshold quarantine_percent VALUE --by NAME --reason WHY, then apply",
+    )
 
 
 def _remaining(run: Run, consignment: Consignment, *, again: bool) -> int:
@@ -68,32 +87,32 @@ def _remaining(run: Run, consignment: Consignment, *, again: bool) -> int:
         sample = f" AND _key IN (SELECT key FROM {parquet(run.only)} WHERE output = {output})"
     path = run.scratch / "todo.parquet"
     run.connection.execute("SET preserve_insertion_order = true")
+    # children of one parent stay together, so that two jobs do not wait for the same parent's lock
+    parents = [f"{ident(f)} NULLS FIRST, " for f in consignment.references]
     run.connection.execute(
-        f"COPY (SELECT * FROM ({source}) c WHERE _key NOT IN ({stands}){sample} ORDER BY _row) "
+        f"COPY (SELECT * FROM ({source}) c WHERE _key NOT IN ({stands}){sample} ORDER BY {''.join(parents)}_row) "
         f"TO {text(str(path))} (FORMAT parquet, ROW_GROUP_SIZE 20000)"
     )
     run.connection.execute("SET preserve_insertion_order = false")
-    row = run.connection.execute(f"SELECT count(*) FROM {parquet(path)}").fetchone()
-    return int(row[0]) if row else 0
+    return count(run.connection, f"SELECT count(*) FROM {parquet(path)}")
 
 
 def _send_all(run: Run, stage: LoadRecords, consignment: Consignment) -> None:
     path = run.scratch / "todo.parquet"
     _park_orphans(run, stage, path)
-    row = run.connection.execute(f"SELECT count(*) FROM {parquet(path)} WHERE _unresolved IS NULL").fetchone()
-    total = int(row[0]) if row else 0
+    total = count(run.connection, f"SELECT count(*) FROM {parquet(path)} WHERE _unresolved IS NULL")
     kind = run.target.job_kind(consignment.object, Op(consignment.op), total)
     flying: deque[tuple[OpenIntent, Job, Part]] = deque()
     done = refused = 0
     for number, table in enumerate(_tables(run, path, kind)):
         part = _part(run, consignment, kind, table)
-        flying.append(_send(run, stage, part, number))
+        flying.append(send_part(run, stage.name, stage.output, part, number, before=consignment.op == Op.UPDATE))
         while len(flying) >= (PARTS_IN_FLIGHT if kind is JobKind.BULK else 1):
-            ok, bad = _collect(run, *flying.popleft())
+            ok, bad = collect_part(run, *flying.popleft())
             done, refused = done + ok, refused + bad
             run.sink(Progress("load", stage.object, done, total, refused))
     while flying:
-        ok, bad = _collect(run, *flying.popleft())
+        ok, bad = collect_part(run, *flying.popleft())
         done, refused = done + ok, refused + bad
         run.sink(Progress("load", stage.object, done, total, refused))
 
@@ -139,11 +158,12 @@ def _part(run: Run, consignment: Consignment, kind: JobKind, table: pa.Table) ->
 
 def _park_orphans(run: Run, stage: LoadRecords, path: Path) -> None:
     """Records whose parent was refused by the target are not sent: they share its fate, by name."""
-    table = run.connection.execute(
+    table = arrow(
+        run.connection,
         f"SELECT _key AS key, CAST(NULL AS VARCHAR) AS id, false AS ok, 'PARENT_NOT_LOADED' AS code, "
         f"'the record it refers to was not loaded: ' || _unresolved AS message, "
-        f"{text(Advice.FIX_DATA.value)} AS advice FROM {parquet(path)} WHERE _unresolved IS NOT NULL"
-    ).to_arrow_table()
+        f"{text(Advice.FIX_DATA.value)} AS advice FROM {parquet(path)} WHERE _unresolved IS NOT NULL",
+    )
     if table.num_rows == 0:
         return
     seq = run.ledger.append(Intent(stage.name, -1, stage.output, stage.op, "none", table.num_rows), run.id)
@@ -151,37 +171,34 @@ def _park_orphans(run: Run, stage: LoadRecords, path: Path) -> None:
     run.ledger.append(Outcome(seq, segment.digest, 0, table.num_rows, False, "parent not loaded"), run.id)
 
 
-def _send(run: Run, stage: LoadRecords, part: Part, number: int) -> tuple[OpenIntent, Job, Part]:
-    """Intent, job, upload, commit; each step announced when it is durable."""
-    keep = ["_key", "Id"] if part.op is Op.UPDATE else ["_key"]
+def send_part(
+    run: Run, stage: str, output: str, part: Part, number: int, *, before: bool = False
+) -> tuple[OpenIntent, Job, Part]:
+    """Intent, job, upload, commit; each step announced when it is durable. `before` keeps pre-images first."""
+    keep = ["_key"] if part.op is Op.INSERT else ["_key", "Id"]
     rows = run.ledger.segments.write(part.table.select(keep), ROWS)
-    before = None
-    if part.op is Op.UPDATE:
-        before, part = _pre_images(run, part)
-    run.reached(Point.KEYS_WRITTEN, stage.name)
-    intent = Intent(stage.name, number, stage.output, part.op.value, part.kind.value, part.rows, rows.digest, before)
+    images = None
+    if before:
+        images, part = _pre_images(run, part)
+    run.reached(Point.KEYS_WRITTEN, stage)
+    intent = Intent(stage, number, output, part.op.value, part.kind.value, part.rows, rows.digest, images)
     seq = run.ledger.append(intent, run.id)
-    run.reached(Point.INTENT_DURABLE, stage.name)
+    run.reached(Point.INTENT_DURABLE, stage)
     job = run.target.open_job(part)
-    run.reached(Point.JOB_MADE, stage.name)
+    run.reached(Point.JOB_MADE, stage)
     run.ledger.append(JobOpened(seq, job.as_dict()), run.id)
-    run.reached(Point.JOB_DURABLE, stage.name)
+    run.reached(Point.JOB_DURABLE, stage)
     run.target.upload(job, part)
-    run.reached(Point.ROWS_SENT, stage.name)
+    run.reached(Point.ROWS_SENT, stage)
     opened = OpenIntent(seq, intent, job.as_dict(), run.id)
     try:
         run.target.start(job, part)
     except OutcomeUnknownError as error:
-        run.note(f"the answer for part {number} of {stage.object} was lost ({error.message}): asking the target")
+        run.note(f"the answer for part {number} of {part.object} was lost ({error.message}): asking the target")
         settle_intent(run, opened)
-        return replace_settled(opened), job, part
-    run.reached(Point.COMMITTED, stage.name)
+        return replace(opened, job=None), job, part
+    run.reached(Point.COMMITTED, stage)
     return opened, job, part
-
-
-def replace_settled(opened: OpenIntent) -> OpenIntent:
-    """The same intent, marked as settled already (no job to collect)."""
-    return replace(opened, job=None)
 
 
 def _pre_images(run: Run, part: Part) -> tuple[str, Part]:
@@ -196,15 +213,13 @@ def _pre_images(run: Run, part: Part) -> tuple[str, Part]:
     segment = run.ledger.segments.write(pq.read_table(path), PREIMAGES)
     listed = ", ".join(f"CASE WHEN b.{ident(f)} IS NULL THEN p.{ident(f)} END AS {ident(f)}" for f in fields)
     run.connection.register("_part", part.table)
-    table = run.connection.execute(
-        f"SELECT p._key, p.Id, {listed} FROM _part p JOIN {parquet(path)} b ON b.Id = p.Id"
-    ).to_arrow_table()
+    table = arrow(run.connection, f"SELECT p._key, p.Id, {listed} FROM _part p JOIN {parquet(path)} b ON b.Id = p.Id")
     run.connection.unregister("_part")
     return segment.digest, replace(part, table=table)
 
 
-def _collect(run: Run, opened: OpenIntent, job: Job, part: Part) -> tuple[int, int]:
-    """Wait for one part's job and write its outcomes down."""
+def collect_part(run: Run, opened: OpenIntent, job: Job, part: Part) -> tuple[int, int]:
+    """Wait for one part's job and write its outcomes down. Returns (accepted, refused)."""
     if opened.job is None:
         return 0, 0
     try:
@@ -258,18 +273,17 @@ def read_back(run: Run, consignment: Consignment) -> tuple[str, dict[str, int]]:
         )
     modified = f"l.{ident(audit.modified)}" if audit.modified else "CAST(NULL AS VARCHAR)"
     stamp = f"l.{ident(audit.stamp)}" if audit.stamp else "CAST(NULL AS VARCHAR)"
-    found = run.connection.execute(
+    found = arrow(
+        run.connection,
         f"SELECT {output} AS output, m.key, m.id, {modified} AS modified, {stamp} AS stamp "
-        f"FROM id_map m JOIN {parquet(path)} l ON l.Id = m.id WHERE m.object = {output}"
-    ).to_arrow_table()
+        f"FROM id_map m JOIN {parquet(path)} l ON l.Id = m.id WHERE m.object = {output}",
+    )
     segment = run.ledger.segments.write(found, LANDED)
-    known = run.connection.execute(f"SELECT count(*) FROM id_map WHERE object = {output}").fetchone()
-    return segment.digest, {"known": int(known[0]) if known else 0, "read_back": found.num_rows}
+    known = count(run.connection, f"SELECT count(*) FROM id_map WHERE object = {output}")
+    return segment.digest, {"known": known, "read_back": found.num_rows}
 
 
 def _ours(run: Run, consignment: Consignment) -> Condition:
-    from rehouse.connectors.base import NotNull
-
     if consignment.key_field:
         return NotNull(consignment.key_field)
     ids = run.connection.execute(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -28,7 +27,10 @@ RETRY_ROUNDS = 3
 
 @dataclass(slots=True)
 class Run:
-    """One execution against one target. `folder` holds the plan's consignments; `only` a sample's keys."""
+    """One execution against one target. `folder` holds the plan's consignments; `only` a sample's keys.
+
+    A stage of which the target refuses more than `stop_percent` stops the run (a gate).
+    """
 
     plan: Plan
     folder: Path
@@ -40,8 +42,7 @@ class Run:
     files: Path | None = None
     only: Path | None = None
     id: str = ""
-    since: datetime | None = None
-    figures: dict[str, dict[str, int]] = field(default_factory=dict)
+    stop_percent: float = 100.0
 
     def reached(self, point: Point, detail: str = "") -> None:
         """Say that everything durable before this point is durable."""

@@ -19,7 +19,7 @@ from rehouse.ledger.events import (
     SchemaCreated,
     Verb,
 )
-from rehouse.ledger.ledger import Ledger
+from rehouse.plan.schema import change_of
 from rehouse.plan.stages import CreateSchema, LoadRecords, SwitchOff, SwitchOn
 
 
@@ -74,8 +74,6 @@ def open_run(run: Run, verb: Verb, by: str) -> None:
 
 
 def _create_schema(run: Run) -> None:
-    from rehouse.plan.schema import change_of
-
     change = change_of(run.folder)
     if not isinstance(run.target, CreatesSchema):
         return
@@ -128,9 +126,3 @@ def _put_back_after_failure(run: Run) -> None:
     except (RehouseError, OSError) as error:
         names = ", ".join(o.name for o in run.ledger.automations_off())
         run.note(f"could not switch on again: {names} ({error}); the next start does it first")
-
-
-def put_back(run: Run, ledger: Ledger) -> None:
-    """For commands that only look: put automations back that a crashed run left off."""
-    if ledger.automations_off():
-        restore_automations(run)

@@ -15,6 +15,7 @@ from rehouse.connectors.base import OUTCOME_SCHEMA, In, Job, JobKind, JobState, 
 from rehouse.ledger.events import Intent, Outcome
 from rehouse.ledger.ledger import OpenIntent
 from rehouse.ledger.segments import OUTCOMES
+from rehouse.plan.resolve import resolved
 from rehouse.plan.stages import Consignment
 
 ASK_BY_KEY = 2_000
@@ -116,8 +117,6 @@ def _inserted(run: Run, object_name: str, key_field: str, rows: pa.Table) -> pa.
 
 def _inserted_naturally(run: Run, consignment: Consignment, rows: pa.Table) -> pa.Table:
     """By natural key: the resolved values of its fields identify the row, in source and target alike."""
-    from rehouse.plan.resolve import resolved
-
     run.refresh_refs(consignment)
     names = consignment.natural_key
     wanted = set(rows.column("_key").to_pylist())

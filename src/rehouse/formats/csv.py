@@ -20,7 +20,7 @@ from rehouse.errors import InputError
 from rehouse.formats.encoding import Encoding, detect
 from rehouse.formats.header import HEADER_ROWS, HeaderColumn, Place, find_header, name_columns
 from rehouse.formats.part import ROW, Part, TotalRow
-from rehouse.formats.sql import identifier, literal
+from rehouse.formats.sql import identifier, literal, one
 from rehouse.formats.text import fold
 from rehouse.knowledge.load import Layout, ObjectLayout
 
@@ -210,15 +210,11 @@ def _copy(con: duckdb.DuckDBPyConnection, recoded: Path, head: _Head, out: Path)
         )
     except duckdb.InvalidInputException:
         return -1  # the parser gave up; the strict pass finds out where
-    found = con.execute(f"SELECT count(*) FROM read_parquet({literal(str(out))})").fetchone()
-    assert found is not None
-    return int(found[0])
+    return int(one(con, f"SELECT count(*) FROM read_parquet({literal(str(out))})")[0])
 
 
 def _rejects(con: duckdb.DuckDBPyConnection) -> int:
-    found = con.execute("SELECT count(*) FROM reject_errors").fetchone()
-    assert found is not None
-    return int(found[0])
+    return int(one(con, "SELECT count(*) FROM reject_errors")[0])
 
 
 def _rewrite(path: Path, recoded: Path, head: _Head, name: str) -> int:
@@ -286,8 +282,7 @@ def _unreadable(name: str, line: int, fault: str, head: _Head) -> InputError:
 
 
 def _filled(con: duckdb.DuckDBPyConnection, out: Path, name: str) -> bool:
-    found = con.execute(f"SELECT count({identifier(name)}) FROM read_parquet({literal(str(out))})").fetchone()
-    return bool(found and found[0])
+    return bool(one(con, f"SELECT count({identifier(name)}) FROM read_parquet({literal(str(out))})")[0])
 
 
 def _split_totals(

@@ -145,7 +145,7 @@ def inflate(handle: BinaryIO, info: zipfile.ZipInfo, name: str) -> Iterator[byte
     for chunk in _raw(handle, info, name):
         counted += len(chunk)
         if counted > info.file_size:
-            raise _bomb(name, info.filename, f"larger than the {info.file_size:,} bytes it declares")
+            raise _bomb(name, info.filename, f"it is larger than the {info.file_size:,} bytes it declares")
         checksum = zlib.crc32(chunk, checksum)
         yield chunk
     if counted != info.file_size or checksum != info.CRC:
@@ -255,7 +255,7 @@ def _ole(path: Path, name: str) -> InputError:
 
 
 def _bomb(name: str, part: str, reason: str) -> InputError:
-    return _refused(name, f"refused as a possible zip bomb: {part} is {reason}", "split the export by object")
+    return _refused(name, f"refused as a possible zip bomb: {part}: {reason}", "split the export by object")
 
 
 def _damaged(name: str, part: str, reason: str) -> InputError:

@@ -52,3 +52,14 @@ def column_letter(position: int) -> str:
         number, rest = divmod(number - 1, 26)
         letters = chr(65 + rest) + letters
     return letters
+
+
+def column_position(cell: str) -> int | None:
+    """The position from 0 of a cell's column: `C7` is 2. None when the text names no cell."""
+    letters = re.match(r"[A-Z]+(?=\d)", cell)
+    if letters is None:
+        return None
+    position = 0
+    for letter in letters.group():
+        position = position * 26 + ord(letter) - 64
+    return position - 1

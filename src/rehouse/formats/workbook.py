@@ -17,7 +17,7 @@ from rehouse.formats.cells import COMMA, EMPTY, TEXT, Cell, decimal_pattern, kin
 from rehouse.formats.guards import HEAVY_SHEET, SheetScan, check_container, scan, sheet_parts
 from rehouse.formats.header import HEADER_ROWS, HeaderColumn, Place, find_header, name_columns
 from rehouse.formats.part import ROW, Part, TotalRow
-from rehouse.formats.text import column_letter, fold, nearest
+from rehouse.formats.text import column_letter, column_position, fold, nearest
 from rehouse.knowledge.load import Layout, ObjectLayout
 
 LONGEST_CELL = 32_767
@@ -232,7 +232,7 @@ class _SheetReader:
             values = {c.name: text for c, text in zip(columns, texts, strict=True) if text is not None}
             self._totals.append(TotalRow(number, values))
             return False
-        self._refuse(number)
+        self._refuse(number, columns)
         if first is None:
             return False
         for position, text in enumerate(texts):
@@ -251,25 +251,25 @@ class _SheetReader:
     def _is_total(self, first: str | None) -> bool:
         return first is not None and fold(first).rstrip(" :") in self._labels
 
-    def _refuse(self, number: int) -> None:
+    def _refuse(self, number: int, columns: tuple[HeaderColumn, ...]) -> None:
         if number in self._scan.formulas:
+            reason, hint = "a formula; its stored result may be out of date", "copy the sheet and paste it as values"
             cell = self._scan.formulas[number]
-            raise InputError(
-                f"cell {cell} holds a formula; its stored result may be out of date",
-                hint="copy the sheet and paste it as values, then save",
-                file=self._place.file,
-                sheet=self._place.sheet,
-                row=number,
-            )
-        if number in self._scan.faults:
+        elif number in self._scan.faults:
+            reason, hint = "an error value such as #N/A", "correct or clear the cell"
             cell = self._scan.faults[number]
-            raise InputError(
-                f"cell {cell} holds an error value such as #N/A",
-                hint="correct or clear the cell, then save",
-                file=self._place.file,
-                sheet=self._place.sheet,
-                row=number,
-            )
+        else:
+            return
+        position = column_position(cell)
+        header = next((c.header for c in columns if c.position + self._offset == position), "")
+        raise InputError(
+            f"cell {cell} holds {reason}",
+            hint=f"{hint}, then save",
+            file=self._place.file,
+            sheet=self._place.sheet,
+            row=number,
+            column=header,
+        )
 
     def _long(self, number: int, column: HeaderColumn, size: int) -> None:
         if size == LONGEST_CELL:

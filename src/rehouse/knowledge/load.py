@@ -51,7 +51,7 @@ class ObjectLayout(_Strict):
     """One object of an export: the sheets or CSV files (`files`, glob patterns) that hold it, and its key.
 
     `duplicates` names the columns whose normalised values point at the same person. `required` means that an
-    export without this object is refused.
+    export (a folder or workbook) without this object is refused.
     """
 
     sheets: tuple[str, ...] = ()
@@ -79,7 +79,10 @@ class CustomFieldsLayout(_Strict):
 
 
 class PipelineLayout(_Strict):
-    """The object that moves through pipelines, and the columns that say where it stands."""
+    """The object that moves through pipelines, and the columns that say where it stands.
+
+    `won` and `lost` are the values of `status` that close a record.
+    """
 
     object: str
     pipeline: str
@@ -87,6 +90,9 @@ class PipelineLayout(_Strict):
     status: str = ""
     amount: str = ""
     currency: str = ""
+    probability: str = ""
+    won: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
 
 class UsersLayout(_Strict):

@@ -259,6 +259,7 @@ class Ledger:
         """Create the DuckDB views `outcomes` (newest per object and key) and `outcomes_history` (all).
 
         Both `(object, key, id, ok, code, message, advice, run, stage, part, op, seq)`; rollbacks included.
+        The history also has `noted_at`: when the outcome was written down (UTC).
         """
         views.outcomes(con, self._outcome_sources(), self._cache)
 
@@ -274,7 +275,7 @@ class Ledger:
         for recorded in self._recorded(Intent):
             match recorded.event:
                 case Intent(preimages=str(digest)) as intent:
-                    source = self._source(intent, recorded.run, recorded.seq, digest, verbs)
+                    source = self._source(intent, recorded.run, recorded, digest, verbs)
                     found.append((source, self.segments.schema(digest)))
         views.preimages(con, found)
 
@@ -288,10 +289,10 @@ class Ledger:
                     intents[recorded.seq] = (intent, recorded.run)
                 case Outcome(intent=seq, segment=digest):
                     intent, run = intents[seq]
-                    sources.append(self._source(intent, run, recorded.seq, digest, verbs))
+                    sources.append(self._source(intent, run, recorded, digest, verbs))
         return sources
 
-    def _source(self, intent: Intent, run: str, seq: int, digest: str, verbs: dict[str, str]) -> views.Source:
+    def _source(self, intent: Intent, run: str, naming: Recorded, digest: str, verbs: dict[str, str]) -> views.Source:
         return views.Source(
             path=self.segments.path(digest),
             object=intent.object,
@@ -299,7 +300,8 @@ class Ledger:
             stage=intent.stage,
             part=intent.part,
             op=intent.op,
-            seq=seq,
+            seq=naming.seq,
+            at=naming.at,
             undo=verbs.get(run) == Verb.ROLLBACK,
         )
 

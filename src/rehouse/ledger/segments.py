@@ -13,6 +13,7 @@ import re
 import socket
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -69,18 +70,33 @@ class _Hashing(io.RawIOBase):
 
     def write(self, data: Any, /) -> int:
         self.sha.update(data)
-        self._file.write(data)
+        with _disk_faults():
+            self._file.write(data)
         return len(data)
 
     def finish(self) -> str:
         """Bring the bytes to disk and give their digest."""
-        self._file.flush()
-        sync_file(self._file.fileno())
+        with _disk_faults():
+            self._file.flush()
+            sync_file(self._file.fileno())
         return self.sha.hexdigest()
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what matters was flushed by `finish`; a file without it is thrown away
+            self._file.close()
         super().close()
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    # Only around our own file: an OSError of the source of the rows is not ours to explain.
+    try:
+        yield
+    except OSError as error:
+        raise FatalError(
+            f"cannot write a segment: {error.strerror or error}",
+            hint="check that the disk has room, then run again: what is open is settled first",
+        ) from error
 
 
 class SegmentStore:

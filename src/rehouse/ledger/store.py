@@ -46,7 +46,7 @@ class Store:
             _migrate(self._engine, folder)
             if write:
                 self._take_pen(folder)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OSError) as error:
             self.close()
             raise _cannot("open the ledger", error) from error
         except BaseException:
@@ -199,14 +199,16 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _migrate(engine: Engine, folder: Path) -> None:
-    if _revision(engine) == REVISION:
-        return
-    with waiting_lock(folder / "tables.lock"), engine.connect() as connection:
-        writing = connection.execution_options(rehouse_write=True)
-        with writing.begin():
-            if engine.dialect.name == "postgresql":
-                writing.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_SPACE, 0)))
-            _upgrade(writing)
+    # Under the lock from the first connection on: two processes that turn a new file to WAL at once collide.
+    with waiting_lock(folder / "tables.lock"):
+        if _revision(engine) == REVISION:
+            return
+        with engine.connect() as connection:
+            writing = connection.execution_options(rehouse_write=True)
+            with writing.begin():
+                if engine.dialect.name == "postgresql":
+                    writing.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_SPACE, 0)))
+                _upgrade(writing)
 
 
 def _revision(engine: Engine) -> str | None:

@@ -29,7 +29,7 @@ _VERSION = "1"
 
 _HISTORY = (
     "object VARCHAR, key VARCHAR, id VARCHAR, ok BOOLEAN, code VARCHAR, message VARCHAR, advice VARCHAR, "
-    "run VARCHAR, stage VARCHAR, part BIGINT, op VARCHAR, seq BIGINT, undo BOOLEAN"
+    "run VARCHAR, stage VARCHAR, part BIGINT, op VARCHAR, seq BIGINT, noted_at VARCHAR, undo BOOLEAN"
 )
 _WRITTEN = "object VARCHAR, key VARCHAR, id VARCHAR, how VARCHAR, run VARCHAR, seq BIGINT, latest BOOLEAN"
 _PREIMAGES = (
@@ -48,6 +48,7 @@ class Source:
     part: int
     op: str
     seq: int
+    at: str
     undo: bool
 
 
@@ -88,7 +89,7 @@ def id_map(con: duckdb.DuckDBPyConnection, sources: Sequence[Source], cache: Cac
 def outcomes(con: duckdb.DuckDBPyConnection, sources: Sequence[Source], cache: Cache) -> None:
     """Create the views `outcomes` and `outcomes_history` (see `Ledger.outcomes_view`)."""
     columns = "object, key, id, ok, code, message, advice, run, stage, part, op, seq"
-    _view(con, "outcomes_history", f"SELECT {columns} FROM ({_history(sources)})")
+    _view(con, "outcomes_history", f"SELECT {columns}, noted_at FROM ({_history(sources)})")
     files = _per_object(con, sources, cache, "outcomes", _newest)
     _view(con, "outcomes", _union(files, _HISTORY, columns))
 
@@ -123,14 +124,14 @@ def _history(sources: Sequence[Source]) -> str:
         return _empty(_HISTORY)
     values = ", ".join(
         f"({_text(s.path)}, {_text(s.object)}, {_text(s.run)}, {_text(s.stage)}, {s.part}::BIGINT, {_text(s.op)}, "
-        f"{s.seq}::BIGINT, {str(s.undo).upper()})"
+        f"{s.seq}::BIGINT, {_text(s.at)}, {str(s.undo).upper()})"
         for s in sources
     )
     return (
         "SELECT s.object, o.key, o.id, o.ok, o.code, o.message, o.advice, "
-        "s.run, s.stage, s.part, s.op, s.seq, s.undo "
+        "s.run, s.stage, s.part, s.op, s.seq, s.noted_at, s.undo "
         f"FROM {_files(s.path for s in sources)} o "
-        f"JOIN (VALUES {values}) s(path, object, run, stage, part, op, seq, undo) ON o.filename = s.path"
+        f"JOIN (VALUES {values}) s(path, object, run, stage, part, op, seq, noted_at, undo) ON o.filename = s.path"
     )
 
 
@@ -150,13 +151,13 @@ def _written(sources: Sequence[Source]) -> str:
     """
     return f"""
 WITH o AS (SELECT object, key, id, op, run, seq, undo FROM ({_history(sources)}) WHERE ok),
-gone_id AS (SELECT id, max(seq) AS at FROM o WHERE op = 'delete' AND id IS NOT NULL GROUP BY id),
-gone_key AS (SELECT key, max(seq) AS at FROM o WHERE op = 'delete' AND id IS NULL GROUP BY key),
+gone_id AS (SELECT id, max(seq) AS seq FROM o WHERE op = 'delete' AND id IS NOT NULL GROUP BY id),
+gone_key AS (SELECT key, max(seq) AS seq FROM o WHERE op = 'delete' AND id IS NULL GROUP BY key),
 live AS (
   SELECT o.object, o.key, o.id, o.op, o.run, o.seq FROM o
   LEFT JOIN gone_id ON gone_id.id = o.id LEFT JOIN gone_key ON gone_key.key = o.key
   WHERE o.op <> 'delete' AND o.id IS NOT NULL AND NOT (o.undo AND o.op = 'update')
-    AND o.seq > coalesce(gone_id.at, 0) AND o.seq > coalesce(gone_key.at, 0)),
+    AND o.seq > coalesce(gone_id.seq, 0) AND o.seq > coalesce(gone_key.seq, 0)),
 pairs AS (
   SELECT object, key, id, max(seq) AS newest,
     min(seq) FILTER (op = 'insert') AS inserted, min(seq) FILTER (op = 'update') AS updated,

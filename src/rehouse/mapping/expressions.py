@@ -14,342 +14,250 @@ name, or a nested operator. `{phone: {part: phone, separator: "/", take: 1}, reg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, replace
 from dataclasses import Field as DataclassField
-from enum import StrEnum
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
+from rehouse.mapping.operators import CONDITIONS as CONDITIONS
+from rehouse.mapping.operators import OPERATORS as OPERATORS
+from rehouse.mapping.operators import Argument as Argument
+from rehouse.mapping.operators import Condition as Condition
+from rehouse.mapping.operators import Expression as Expression
+from rehouse.mapping.operators import Node as Node
+from rehouse.mapping.operators import Shape as Shape
+from rehouse.mapping.operators import arg, condition, main, maximum, operator
 from rehouse.model import Kind
 
+_N = TypeVar("_N", bound=Node)
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 """A map of texts in the order it was written; a tuple, so that nodes stay hashable."""
-
-
-class Shape(StrEnum):
-    """What an argument may look like in YAML."""
-
-    EXPRESSION = "expression"
-    EXPRESSIONS = "expressions"
-    OPERAND = "operand"
-    CONDITION = "condition"
-    CONDITIONS = "conditions"
-    NAME = "name"
-    TEXT = "text"
-    TEXTS = "texts"
-    SCALAR = "scalar"
-    POSITIVE = "positive"
-    COUNT = "count"
-    CHOICE = "choice"
-    TAKE = "take"
-    MAP = "map"
-    FALLBACK = "fallback"
-    TRUTH = "truth"
-    TARGET = "target"
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of an operator: its key in YAML, its shape, and whether it may be left out."""
-
-    attribute: str
-    key: str
-    shape: Shape
-    main: bool = False
-    required: bool = False
-    default: Any = None
-    choices: tuple[str, ...] = ()
-
-
-class Expression:
-    """Anything that yields a value for a row."""
-
-    __slots__ = ()
-    operator: ClassVar[str] = ""
-    result: ClassVar[Kind] = Kind.TEXT
-    fails: ClassVar[tuple[str, ...]] = ()
-    loses: ClassVar[tuple[str, ...]] = ()
-
-
-class Condition:
-    """Anything that is true or false of a row."""
-
-    __slots__ = ()
-    operator: ClassVar[str] = ""
-
-
-Node: TypeAlias = Expression | Condition
-_E = TypeVar("_E", bound=Expression)
-_C = TypeVar("_C", bound=Condition)
-_N = TypeVar("_N", bound="Node")
-
-OPERATORS: dict[str, type[Expression]] = {}
-CONDITIONS: dict[str, type[Condition]] = {}
-
-
-def _operator(
-    name: str,
-    result: Kind = Kind.TEXT,
-    *,
-    fails: tuple[str, ...] = (),
-    loses: tuple[str, ...] = (),
-) -> Callable[[type[_E]], type[_E]]:
-    def register(cls: type[_E]) -> type[_E]:
-        cls.operator, cls.result, cls.fails, cls.loses = name, result, fails, loses
-        OPERATORS[name] = cls
-        return cls
-
-    return register
-
-
-def _condition(name: str) -> Callable[[type[_C]], type[_C]]:
-    def register(cls: type[_C]) -> type[_C]:
-        cls.operator = name
-        CONDITIONS[name] = cls
-        return cls
-
-    return register
-
-
-def _main(shape: Shape = Shape.EXPRESSION) -> Any:
-    return field(metadata={"shape": shape, "main": True})
-
-
-def _arg(shape: Shape, default: Any = MISSING, *, key: str = "", choices: tuple[str, ...] = ()) -> Any:
-    metadata = {"shape": shape, "key": key, "choices": choices}
-    return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
-
-
-def _max() -> Any:
-    return _arg(Shape.POSITIVE, None)
 
 
 # ── plain values ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@_operator("column")
+@operator("column")
 @dataclass(frozen=True, slots=True)
 class Column(Expression):
     """A column of the source row or a named value of the mapping. Written as its bare name."""
 
-    name: str = _main(Shape.NAME)
+    name: str = main(Shape.NAME)
 
 
-@_operator("constant")
+@operator("constant")
 @dataclass(frozen=True, slots=True)
 class Constant(Expression):
     """The same text for every row. Inside a parsing operator it is read like source text."""
 
-    value: str = _main(Shape.SCALAR)
+    value: str = main(Shape.SCALAR)
 
 
-@_operator("limit", Kind.INTEGER)
+@operator("limit", Kind.INTEGER)
 @dataclass(frozen=True, slots=True)
 class Limit(Expression):
     """A limit named in `blueprint.yaml`, as an integer."""
 
-    name: str = _main(Shape.NAME)
+    name: str = main(Shape.NAME)
 
 
 # ── text ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_operator("text", loses=("truncated",))
+@operator("text", loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class Text(Expression):
     """Text without control characters (line feed and tab stay), line ends as `\\n`, trimmed, cut to
     `max` characters (code points)."""
 
-    of: Expression = _main()
-    max: int | None = _max()
+    of: Expression = main()
+    max: int | None = maximum()
 
 
-@_operator("join", loses=("truncated",))
+@operator("join", loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class Join(Expression):
     """The parts that have a value, joined with `with`; NULL when none has."""
 
-    of: tuple[Expression, ...] = _main(Shape.EXPRESSIONS)
-    with_: str = _arg(Shape.TEXT, " ", key="with")
-    max: int | None = _max()
+    of: tuple[Expression, ...] = main(Shape.EXPRESSIONS)
+    with_: str = arg(Shape.TEXT, " ", key="with")
+    max: int | None = maximum()
 
 
-@_operator("first_of", loses=("truncated",))
+@operator("first_of", loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class FirstOf(Expression):
     """The first part that has a value."""
 
-    of: tuple[Expression, ...] = _main(Shape.EXPRESSIONS)
-    max: int | None = _max()
+    of: tuple[Expression, ...] = main(Shape.EXPRESSIONS)
+    max: int | None = maximum()
 
 
-@_operator("part", loses=("further_values",))
+@operator("part", loses=("further_values",))
 @dataclass(frozen=True, slots=True)
 class Part(Expression):
     """The `take`-th piece (from 1) of a cell that holds several, trimmed; NULL when blank or absent."""
 
-    of: Expression = _main()
-    separator: str = _arg(Shape.TEXT)
-    take: int = _arg(Shape.POSITIVE, 1)
+    of: Expression = main()
+    separator: str = arg(Shape.TEXT)
+    take: int = arg(Shape.POSITIVE, 1)
 
 
-@_operator("list", Kind.MULTI_OPTION, loses=("truncated",))
+@operator("list", Kind.MULTI_OPTION, loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class ListOf(Expression):
     """The non-blank pieces of a cell, trimmed, in order, joined with `with`."""
 
-    of: Expression = _main()
-    separator: str = _arg(Shape.TEXT)
-    with_: str = _arg(Shape.TEXT, ";", key="with")
-    max: int | None = _max()
+    of: Expression = main()
+    separator: str = arg(Shape.TEXT)
+    with_: str = arg(Shape.TEXT, ";", key="with")
+    max: int | None = maximum()
 
 
-@_operator("most_common", loses=("truncated",))
+@operator("most_common", loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class MostCommon(Expression):
     """In a merged output: the most frequent spelling among the merged rows. Per row it is its argument."""
 
-    of: Expression = _main()
-    max: int | None = _max()
+    of: Expression = main()
+    max: int | None = maximum()
 
 
 # ── cleaned by a dictionary ───────────────────────────────────────────────────────────────────────────
 
 
-@_operator("name", loses=("truncated",))
+@operator("name", loses=("truncated",))
 @dataclass(frozen=True, slots=True)
 class Name(Expression):
     """One part of a person's full name: given names, family name or honorific."""
 
-    of: Expression = _main()
-    part: Literal["given", "family", "honorific"] = _arg(Shape.CHOICE, choices=("given", "family", "honorific"))
-    max: int | None = _max()
+    of: Expression = main()
+    part: Literal["given", "family", "honorific"] = arg(Shape.CHOICE, choices=("given", "family", "honorific"))
+    max: int | None = maximum()
 
 
-@_operator("phone", Kind.PHONE, fails=("unparsable_phone",))
+@operator("phone", Kind.PHONE, fails=("unparsable_phone",))
 @dataclass(frozen=True, slots=True)
 class Phone(Expression):
     """A telephone number in E.164, `+905321234567`, an extension kept as ` x12`. `region` (ISO 3166) is
     the country of numbers written without one."""
 
-    of: Expression = _main()
-    region: str = _arg(Shape.TEXT)
+    of: Expression = main()
+    region: str = arg(Shape.TEXT)
 
 
-@_operator("email", Kind.EMAIL, fails=("invalid_email",), loses=("truncated", "further_values"))
+@operator("email", Kind.EMAIL, fails=("invalid_email",), loses=("truncated", "further_values"))
 @dataclass(frozen=True, slots=True)
 class Email(Expression):
     """The first valid address of a cell (`take: 1`), or the other valid ones joined by `;` (`rest`)."""
 
-    of: Expression = _main()
-    take: Literal["1", "rest"] = _arg(Shape.TAKE, "1", choices=("1", "rest"))
-    max: int | None = _max()
+    of: Expression = main()
+    take: Literal["1", "rest"] = arg(Shape.TAKE, "1", choices=("1", "rest"))
+    max: int | None = maximum()
 
 
-@_operator("company_key", loses=("no_company_key",))
+@operator("company_key", loses=("no_company_key",))
 @dataclass(frozen=True, slots=True)
 class CompanyKey(Expression):
     """A company's name reduced to what identifies it: folded case, no accents, punctuation or legal form."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
 # ── numbers and truth ─────────────────────────────────────────────────────────────────────────────────
 
 
-@_operator("number", Kind.DECIMAL, fails=("unparsable_number",), loses=("rounded",))
+@operator("number", Kind.DECIMAL, fails=("unparsable_number",), loses=("rounded",))
 @dataclass(frozen=True, slots=True)
 class Number(Expression):
     """A number in the source's locale: `₺1.234,56` is `1234.56`, `%25` is `25`. `scale` rounds half away
     from zero. At most 18 digits on either side of the decimal sign."""
 
-    of: Expression = _main()
-    scale: int | None = _arg(Shape.COUNT, None)
+    of: Expression = main()
+    scale: int | None = arg(Shape.COUNT, None)
 
 
-@_operator("integer", Kind.INTEGER, fails=("unparsable_number",))
+@operator("integer", Kind.INTEGER, fails=("unparsable_number",))
 @dataclass(frozen=True, slots=True)
 class Integer(Expression):
     """A whole number of at most 18 digits; a fraction other than zero is refused."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
-@_operator("boolean", Kind.BOOLEAN, fails=("unparsable_boolean",))
+@operator("boolean", Kind.BOOLEAN, fails=("unparsable_boolean",))
 @dataclass(frozen=True, slots=True)
 class Boolean(Expression):
     """`true` or `false` by the locale's words, case folded; `otherwise` is the value of an empty cell."""
 
-    of: Expression = _main()
-    otherwise: Literal["true", "false"] | None = _arg(Shape.TRUTH, None, choices=("true", "false"))
+    of: Expression = main()
+    otherwise: Literal["true", "false"] | None = arg(Shape.TRUTH, None, choices=("true", "false"))
 
 
 # ── time ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_operator("date", Kind.DATE, fails=("unparsable_date",))
+@operator("date", Kind.DATE, fails=("unparsable_date",))
 @dataclass(frozen=True, slots=True)
 class Date(Expression):
     """A calendar date, `2024-12-31`; of a moment with an offset, the date in the source's zone."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
-@_operator("datetime", Kind.DATETIME, fails=("unparsable_date", "dst_gap", "dst_overlap"))
+@operator("datetime", Kind.DATETIME, fails=("unparsable_date", "dst_gap", "dst_overlap"))
 @dataclass(frozen=True, slots=True)
 class DateTime(Expression):
     """A moment in UTC, `2024-12-31T11:05:00.000Z`. Text without an offset is local time in `zone` (the
     source's zone by default). A repeated hour is read by `overlap`; an hour that the clocks skipped is
     moved forward or refused by `gap`. Both are counted."""
 
-    of: Expression = _main()
-    zone: str | None = _arg(Shape.TEXT, None)
-    overlap: Literal["earlier", "later"] = _arg(Shape.CHOICE, "earlier", choices=("earlier", "later"))
-    gap: Literal["forward", "reject"] = _arg(Shape.CHOICE, "forward", choices=("forward", "reject"))
+    of: Expression = main()
+    zone: str | None = arg(Shape.TEXT, None)
+    overlap: Literal["earlier", "later"] = arg(Shape.CHOICE, "earlier", choices=("earlier", "later"))
+    gap: Literal["forward", "reject"] = arg(Shape.CHOICE, "forward", choices=("forward", "reject"))
 
 
-@_operator("duration", Kind.DECIMAL, fails=("unparsable_duration",))
+@operator("duration", Kind.DECIMAL, fails=("unparsable_duration",))
 @dataclass(frozen=True, slots=True)
 class Duration(Expression):
     """A length of time in `unit`: `mm:ss`, `hh:mm:ss`, `1 sa 5 dk`, `90 sn`, `2 min`; a bare number is
     already in `unit`."""
 
-    of: Expression = _main()
-    unit: Literal["seconds", "minutes", "hours"] = _arg(
-        Shape.CHOICE, "seconds", choices=("seconds", "minutes", "hours")
-    )
+    of: Expression = main()
+    unit: Literal["seconds", "minutes", "hours"] = arg(Shape.CHOICE, "seconds", choices=("seconds", "minutes", "hours"))
 
 
 # ── options, references, owners, files ────────────────────────────────────────────────────────────────
 
 
-@_operator("option", Kind.OPTION, fails=("unmapped_option",), loses=("option_replaced",))
+@operator("option", Kind.OPTION, fails=("unmapped_option",), loses=("option_replaced",))
 @dataclass(frozen=True, slots=True)
 class Option(Expression):
     """A total map of options. A value that is not in `map` is refused (`reject`), kept as it is (`keep`),
     or replaced by a constant, which is counted as a loss. NULL stays NULL."""
 
-    of: Expression = _main()
-    map: Pairs = _arg(Shape.MAP)
-    otherwise: Literal["reject", "keep"] | Constant = _arg(Shape.FALLBACK, "reject", choices=("reject", "keep"))
+    of: Expression = main()
+    map: Pairs = arg(Shape.MAP)
+    otherwise: Literal["reject", "keep"] | Constant = arg(Shape.FALLBACK, "reject", choices=("reject", "keep"))
 
 
-@_operator("record_type", Kind.REFERENCE, fails=("unmapped_option",))
+@operator("record_type", Kind.REFERENCE, fails=("unmapped_option",))
 @dataclass(frozen=True, slots=True)
 class RecordType(Expression):
     """The record type of the target that `map` gives for a value, as `RecordType.<Object>:<name>`."""
 
-    of: Expression = _main()
-    map: Pairs = _arg(Shape.MAP)
-    otherwise: Literal["reject"] | Constant = _arg(Shape.FALLBACK, "reject", choices=("reject",))
+    of: Expression = main()
+    map: Pairs = arg(Shape.MAP)
+    otherwise: Literal["reject"] | Constant = arg(Shape.FALLBACK, "reject", choices=("reject",))
 
 
-@_operator("owner", Kind.REFERENCE)
+@operator("owner", Kind.REFERENCE)
 @dataclass(frozen=True, slots=True)
 class Owner(Expression):
     """An owner's e-mail, lower case, `''` when empty; the decided owners turn it into a user."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +268,7 @@ class Polymorphic:
     map: Pairs
 
 
-@_operator("reference", Kind.REFERENCE, fails=("unmapped_option",))
+@operator("reference", Kind.REFERENCE, fails=("unmapped_option",))
 @dataclass(frozen=True, slots=True)
 class Reference(Expression):
     """Another record, as `<Output>:<key>` where the key is what that output's `key` makes of its row.
@@ -368,104 +276,104 @@ class Reference(Expression):
     `field` names the field of the referenced record to write (its id when empty). `when_missing` says what
     happens when there is a key but no such record; a NULL key is no reference at all."""
 
-    of: Expression = _main()
-    to: str | Polymorphic = _arg(Shape.TARGET)
-    field: str = _arg(Shape.NAME, "")
-    when_missing: Literal["quarantine", "empty"] = _arg(Shape.CHOICE, "quarantine", choices=("quarantine", "empty"))
+    of: Expression = main()
+    to: str | Polymorphic = arg(Shape.TARGET)
+    field: str = arg(Shape.NAME, "")
+    when_missing: Literal["quarantine", "empty"] = arg(Shape.CHOICE, "quarantine", choices=("quarantine", "empty"))
 
 
-@_operator("lookup")
+@operator("lookup")
 @dataclass(frozen=True, slots=True)
 class Lookup(Expression):
     """A column or named value of the first row (in source order, with a value there) of object `in` whose
     `where` column equals `equals`."""
 
-    column: str = _main(Shape.NAME)
-    in_: str = _arg(Shape.NAME, key="in")
-    where: str = _arg(Shape.NAME)
-    equals: Expression = _arg(Shape.EXPRESSION)
+    column: str = main(Shape.NAME)
+    in_: str = arg(Shape.NAME, key="in")
+    where: str = arg(Shape.NAME)
+    equals: Expression = arg(Shape.EXPRESSION)
 
 
-@_operator("file", Kind.BINARY)
+@operator("file", Kind.BINARY)
 @dataclass(frozen=True, slots=True)
 class File(Expression):
     """The content of a file, given as its path under the export."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
 # ── conditions ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_condition("equals")
+@condition("equals")
 @dataclass(frozen=True, slots=True)
 class Equals(Condition):
     """Both have a value and it is the same text. A bare word on the right is a constant."""
 
-    left: Expression = _main()
-    right: Expression = _main(Shape.OPERAND)
+    left: Expression = main()
+    right: Expression = main(Shape.OPERAND)
 
 
-@_condition("in")
+@condition("in")
 @dataclass(frozen=True, slots=True)
 class In(Condition):
     """The value is one of the texts."""
 
-    of: Expression = _main()
-    values: tuple[str, ...] = _main(Shape.TEXTS)
+    of: Expression = main()
+    values: tuple[str, ...] = main(Shape.TEXTS)
 
 
-@_condition("greater")
+@condition("greater")
 @dataclass(frozen=True, slots=True)
 class Greater(Condition):
     """Left is greater than right, as numbers (as moments when left is a date or datetime)."""
 
-    left: Expression = _main()
-    right: Expression = _main(Shape.OPERAND)
+    left: Expression = main()
+    right: Expression = main(Shape.OPERAND)
 
 
-@_condition("present")
+@condition("present")
 @dataclass(frozen=True, slots=True)
 class Present(Condition):
     """There is a value."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
-@_condition("missing")
+@condition("missing")
 @dataclass(frozen=True, slots=True)
 class Missing(Condition):
     """There is no value."""
 
-    of: Expression = _main()
+    of: Expression = main()
 
 
-@_condition("not")
+@condition("not")
 @dataclass(frozen=True, slots=True)
 class Not(Condition):
-    of: Condition = _main(Shape.CONDITION)
+    of: Condition = main(Shape.CONDITION)
 
 
-@_condition("all")
+@condition("all")
 @dataclass(frozen=True, slots=True)
 class All(Condition):
-    of: tuple[Condition, ...] = _main(Shape.CONDITIONS)
+    of: tuple[Condition, ...] = main(Shape.CONDITIONS)
 
 
-@_condition("any")
+@condition("any")
 @dataclass(frozen=True, slots=True)
 class AnyOf(Condition):
-    of: tuple[Condition, ...] = _main(Shape.CONDITIONS)
+    of: tuple[Condition, ...] = main(Shape.CONDITIONS)
 
 
-@_operator("if")
+@operator("if")
 @dataclass(frozen=True, slots=True)
 class If(Expression):
     """`then` where the condition holds, else `else` (NULL when left out)."""
 
-    condition: Condition = _main(Shape.CONDITION)
-    then: Expression = _arg(Shape.EXPRESSION)
-    else_: Expression | None = _arg(Shape.EXPRESSION, None, key="else")
+    condition: Condition = main(Shape.CONDITION)
+    then: Expression = arg(Shape.EXPRESSION)
+    else_: Expression | None = arg(Shape.EXPRESSION, None, key="else")
 
 
 # ── looking at nodes ──────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 MEMORY_LIMIT = "500MB"
 """What the engine may hold before it spills. `apply` as a whole stays under 1 GB at any size."""
@@ -17,6 +18,19 @@ def open_engine(scratch: Path, *, memory: str = MEMORY_LIMIT, threads: int = 2) 
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
     return connection
+
+
+def arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    """The whole result of a query as a table."""
+    table = connection.execute(sql).to_arrow_table()
+    assert isinstance(table, pa.Table)
+    return table
+
+
+def count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The single number that a query answers with (0 for no row)."""
+    row = connection.execute(sql).fetchone()
+    return int(row[0] or 0) if row else 0
 
 
 def ident(name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from rehouse.formats.sql import identifier, literal
+from rehouse.formats.sql import literal, one
 from rehouse.knowledge.load import Layout
 from rehouse.staging.finish import trimmed
 from rehouse.staging.inputs import Attached
@@ -36,8 +36,9 @@ def join_attachments(
     path = literal(str(staged.path))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE matched AS SELECT s._row, min(d.path) AS path FROM "
-        f"(SELECT _row, {word} AS word, {translated} AS name, {trimmed(spec.record)} AS record, nfc_normalize({trimmed(spec.name)}) AS file "
-        f"FROM read_parquet({path})) s JOIN on_disk d ON d.record = s.record AND d.file = s.file "
+        f"(SELECT _row, nfc_normalize({word}) AS word, {translated} AS name, {trimmed(spec.record)} AS record, "
+        f"nfc_normalize({trimmed(spec.name)}) AS file FROM read_parquet({path})) s "
+        "JOIN on_disk d ON d.record = s.record AND d.file = s.file "
         "AND (d.object = s.word OR d.object = s.name OR s.word IS NULL) GROUP BY s._row"
     )
     joined = staged.path.with_suffix(".joined.parquet")
@@ -48,11 +49,10 @@ def join_attachments(
         f"ORDER BY s._row) TO {literal(str(joined))} (FORMAT parquet, COMPRESSION zstd)"
     )
     joined.replace(staged.path)
-    counts = con.execute(f"SELECT count(*), count({identifier('_path')}) FROM read_parquet({path})").fetchone()
+    counts = one(con, f"SELECT count(*), count(_path) FROM read_parquet({path})")
     unlisted = con.execute(
         "SELECT path, bytes FROM on_disk WHERE path NOT IN (SELECT path FROM matched) ORDER BY path"
     ).fetchall()
-    assert counts is not None
     return Attachments(
         given=attached is not None,
         folder=layout.files_folder,
@@ -67,7 +67,7 @@ def _disk_table(attached: Sequence[Attached]) -> pa.Table:
     split = [file.path.split("/") for file in attached]
     texts = {
         "path": [file.path for file in attached],
-        "object": [p[0] if len(p) == 3 else None for p in split],
+        "object": [unicodedata.normalize("NFC", p[0]) if len(p) == 3 else None for p in split],
         "record": [p[1] if len(p) == 3 else None for p in split],
         "file": [unicodedata.normalize("NFC", p[-1]) for p in split],
         "md5": [file.md5 for file in attached],

@@ -18,7 +18,7 @@ from ruamel.yaml.error import YAMLError
 
 from rehouse.errors import InputError
 from rehouse.formats.part import Part
-from rehouse.formats.sql import identifier, literal
+from rehouse.formats.sql import identifier, literal, one
 from rehouse.knowledge.load import Layout
 from rehouse.model import Kind
 from rehouse.staging.manifest import Control, StagedObject
@@ -131,8 +131,8 @@ def _sums(
 
 
 def _value(con: duckdb.DuckDBPyConnection, text: str, layout: Layout) -> Decimal | None:
-    found = con.execute(f"SELECT {value_of('t', layout)} FROM (SELECT ? AS t)", [text]).fetchone()
-    return Decimal(found[0]) if found and found[0] is not None else None
+    found = one(con, f"SELECT {value_of('t', layout)} FROM (SELECT ?::VARCHAR AS t)", [text])[0]
+    return Decimal(found) if found is not None else None
 
 
 def _currency(name: str, layout: Layout) -> str:
@@ -144,9 +144,7 @@ def _plain(text: str, source: str) -> str:
     try:
         value = Decimal(text)
     except InvalidOperation as fault:
-        raise InputError(
-            f"{text!r} is not a decimal number", hint="write sums as '1234.56'", file=source
-        ) from fault
+        raise InputError(f"{text!r} is not a decimal number", hint="write sums as '1234.56'", file=source) from fault
     rounded = value.normalize()
     return format(rounded if rounded != 0 else Decimal(0), "f")
 

@@ -10,7 +10,7 @@ import duckdb
 
 from rehouse.errors import FatalError
 from rehouse.formats.part import ROW, Part
-from rehouse.formats.sql import identifier, literal
+from rehouse.formats.sql import identifier, literal, one
 from rehouse.knowledge.load import Layout, ObjectLayout
 
 BLANKS = " \t\r\n\u00a0\u2007\u202f\ufeff"
@@ -55,10 +55,7 @@ def finish(
         "(FORMAT parquet, COMPRESSION zstd)"
     )
     path = literal(str(out))
-    found = con.execute(
-        f"SELECT count(*), count(DISTINCT _rid), count(*) - count(_key) FROM read_parquet({path})"
-    ).fetchone()
-    assert found is not None
+    found = one(con, f"SELECT count(*), count(DISTINCT _rid), count(*) - count(_key) FROM read_parquet({path})")
     if found[0] != found[1]:
         raise FatalError(
             f"{found[0] - found[1]} record ids of {out.stem} are not unique",
@@ -106,9 +103,7 @@ def _find_duplicates(con: duckdb.DuckDBPyConnection, spec: ObjectLayout, layout:
         f"FROM (SELECT _row, _key, {ROW}, {stamp} AS _stamp FROM keyed WHERE _key IN "
         "(SELECT _key FROM keyed WHERE _key IS NOT NULL GROUP BY _key HAVING count(*) > 1))) WHERE n > 1"
     )
-    found = con.execute("SELECT count(*) FROM losers").fetchone()
-    assert found is not None
-    return int(found[0])
+    return int(one(con, "SELECT count(*) FROM losers")[0])
 
 
 def _staged(columns: Sequence[str], several: bool, duplicates: bool) -> str:

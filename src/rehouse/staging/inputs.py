@@ -87,12 +87,21 @@ def hash_input(path: Path) -> SourceFile:
 def hash_attachments(folder: Path) -> Iterator[Attached]:
     """Every file below the attachment folder, in a fixed order, read once."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        _check_name(path)
         md5, sha256, size = hashlib.md5(usedforsecurity=False), hashlib.sha256(), 0
         for chunk in _chunks(path):
             md5.update(chunk)
             sha256.update(chunk)
             size += len(chunk)
         yield Attached(path.relative_to(folder).as_posix(), size, md5.hexdigest(), sha256.hexdigest())
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as fault:
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise InputError("the file's name is not UTF-8", hint="unpack the export again", file=shown) from fault
 
 
 def _from_folder(source: Path, layout: Layout) -> Inputs:
@@ -126,9 +135,7 @@ def _from_file(source: Path, layout: Layout) -> Inputs:
 
 
 def _by_header(source: Path, layout: Layout) -> str:
-    scores = {
-        name: header_score(source, source.name, spec, layout) for name, spec in layout.objects.items()
-    }
+    scores = {name: header_score(source, source.name, spec, layout) for name, spec in layout.objects.items()}
     best = max(scores, key=lambda name: scores[name])
     if not scores[best]:
         raise InputError(
@@ -145,9 +152,7 @@ def _object_of(name: str, layout: Layout) -> str:
         if any(fnmatchcase(wanted, fold(pattern)) for pattern in spec.files):
             return object_name
     stem = fold(Path(name).stem)
-    return next(
-        (n for n, spec in layout.objects.items() if stem in {fold(sheet) for sheet in spec.sheets}), ""
-    )
+    return next((n for n, spec in layout.objects.items() if stem in {fold(sheet) for sheet in spec.sheets}), "")
 
 
 def _why_not(suffix: str) -> str:

@@ -113,9 +113,7 @@ def _attached(inputs: Inputs, layout: Layout, say: Sink) -> tuple[Attached, ...]
     return tuple(hash_attachments(folder))
 
 
-def _snapshot_id(
-    sources: Sequence[SourceFile], attached: Sequence[Attached] | None, layout: Layout
-) -> str:
+def _snapshot_id(sources: Sequence[SourceFile], attached: Sequence[Attached] | None, layout: Layout) -> str:
     facts = {
         "reader": READER_VERSION,
         "layout": layout.digest(),
@@ -200,7 +198,7 @@ class _Stager:
 
     def _require_objects(self) -> None:
         missing = [n for n, spec in self.layout.objects.items() if spec.required and n not in self.parts]
-        if self.parts and not missing:
+        if self.parts and (not missing or self._single_csv()):
             return
         seen = [left.name.rpartition(": ")[2] for left in self.left_out]
         file = self.inputs.workbooks[0].name if self.inputs.workbooks else ""
@@ -216,6 +214,9 @@ class _Stager:
             sheet=sheets[0] if missing else "",
         )
 
+    def _single_csv(self) -> bool:
+        return self.inputs.folder is None and not self.inputs.workbooks
+
     def _finish(self, con: duckdb.DuckDBPyConnection, name: str) -> StagedObject:
         spec, parts = self.layout.objects[name], self.parts[name]
         columns = _columns(spec, parts)
@@ -227,9 +228,7 @@ class _Stager:
             rows=finished.rows,
             path=out,
             columns=columns,
-            parts=tuple(
-                StagedPart(p.file, p.sheet, p.rows, p.last_row, p.encoding, p.delimiter) for p in parts
-            ),
+            parts=tuple(StagedPart(p.file, p.sheet, p.rows, p.last_row, p.encoding, p.delimiter) for p in parts),
             duplicates=finished.duplicates,
             without_key=finished.without_key,
         )
@@ -249,10 +248,7 @@ class _Stager:
         for control in controls:
             if not control.matches:
                 what = " ".join(w for w in (control.what, control.column, control.group) if w)
-                yield (
-                    f"{control.object}: {what} is {control.found}, expected {control.expected} "
-                    f"({control.source})"
-                )
+                yield (f"{control.object}: {what} is {control.found}, expected {control.expected} ({control.source})")
         if self.inputs.control_totals is None:
             yield "no control totals were given: every figure is complete relative to the files only"
 

@@ -17,7 +17,7 @@ from rehouse.mapping.schema import Output
 from rehouse.model import Kind
 from rehouse.transform import numbers, sql, times
 from rehouse.transform.context import Context, IssueRule, Loss
-from rehouse.transform.duckdb import cleaned, first, is_numeric, joined, listed, render
+from rehouse.transform.render import cleaned, first, is_numeric, joined, listed, render
 
 Guard = exp.Expression | None
 
@@ -37,11 +37,12 @@ def losses(node: ex.Node, ctx: Context) -> list[Loss]:
 
 
 def output_losses(output: Output, ctx: Context) -> dict[str, list[Loss]]:
-    """Losses by field. What one field leaves behind and another field of the output takes (the second piece of
-    a cell, the other addresses) is no loss."""
-    taken = {n for e in output.fields.values() for n in ex.walk(e) if isinstance(n, ex.Part | ex.Email)}
+    """Losses by field, named values of the context written out. What one field leaves behind and another field
+    of the output takes (the second piece of a cell, the other addresses) is no loss."""
+    fields = {name: ex.expand(e, ctx.values) for name, e in output.fields.items()}
+    taken = {n for e in fields.values() for n in ex.walk(e) if isinstance(n, ex.Part | ex.Email)}
     found = {}
-    for name, expression in output.fields.items():
+    for name, expression in fields.items():
         kept = [
             loss
             for node, loss in _node_losses(expression, ctx)

@@ -99,11 +99,16 @@ def comparable(field: Field, column: str) -> str:
             return f"nullif({column}, '')"
 
 
-def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path) -> Diff:
+def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path, *, every: bool = False) -> Diff:
     """Compare every record and mapped field of `sides`; write the differences to `out`.
 
-    Needs the view `id_map(object, key, id)`. A record is expected where the id map says that we wrote it.
+    Needs the view `id_map(object, key, id)` and the table `stamps`. A record is expected where the id map says
+    that we wrote it. With `every` the table `compared` lists every value with its verdict (for samples).
     """
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE compared (object VARCHAR, output VARCHAR, key VARCHAR, id VARCHAR, "
+        "field VARCHAR, source VARCHAR, planned VARCHAR, landed VARCHAR, verdict VARCHAR)"
+    )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE differences (object VARCHAR, output VARCHAR, key VARCHAR, rid VARCHAR, "
         "id VARCHAR, field VARCHAR, source VARCHAR, planned VARCHAR, landed VARCHAR, verdict VARCHAR)"
@@ -114,6 +119,8 @@ def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path
         records += _pair(connection, side)
         counts += _count(connection, side)
         _differences(connection, side)
+        if every:
+            _every(connection, side)
         if side.whole:
             _extra(connection, side)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -197,6 +204,21 @@ def _count(connection: duckdb.DuckDBPyConnection, side: Side) -> list[FieldCount
             )
         )
     return result
+
+
+def _every(connection: duckdb.DuckDBPyConnection, side: Side) -> None:
+    for field in side.fields:
+        source, planned, landed = (ident(p + field.name) for p in ("s_", "p_", "l_"))
+        connection.execute(
+            f"""
+            INSERT INTO compared
+            SELECT {text(side.object)}, {text(side.output)}, _key, id, {text(field.name)}, {source}, {planned},
+                   {landed}, CASE WHEN NOT found THEN 'missing'
+                   WHEN NOT {_same(field)} THEN coalesce(touched, 'changed')
+                   WHEN {planned} IS NOT DISTINCT FROM {source} THEN 'equal' ELSE 'as planned' END
+            FROM pair
+            """
+        )
 
 
 def _differences(connection: duckdb.DuckDBPyConnection, side: Side) -> None:

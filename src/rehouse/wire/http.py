@@ -263,11 +263,16 @@ def _body(call: Call, files: contextlib.ExitStack) -> tuple[Any, dict[str, str]]
     """The body in aiohttp's terms, made afresh for each attempt, and the headers that belong to it."""
     headers = dict(call.headers)
     if call.form:
-        form = aiohttp.FormData(default_to_multipart=True)
+        form = aiohttp.MultipartWriter("form-data")
         for part in call.form:
             content = part.content
             value = files.enter_context(content.open("rb")) if isinstance(content, Path) else content
-            form.add_field(part.name, value, content_type=part.content_type, filename=part.filename)
+            # The name of a file on this machine is nobody's business: the payload would otherwise add it.
+            payload = form.append(value, {"Content-Type": part.content_type})
+            if part.filename:
+                payload.set_content_disposition("form-data", name=part.name, filename=part.filename)
+            else:
+                payload.set_content_disposition("form-data", name=part.name)
         return form, headers
     body: Any = call.data
     if call.json is not None:

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import stamina
+from stamina.instrumentation import set_on_retry_hooks
 
 from rehouse.errors import RetryableError
 from rehouse.wire.budget import BudgetError
 
 T = TypeVar("T")
+# Waits are announced as events; the library's own log lines would reach the terminal a second time.
+set_on_retry_hooks([])
 Announce = Callable[[str], None]
 
 
@@ -59,8 +62,8 @@ class _Waits:
     def _wait(self, error: RetryableError) -> float:
         if error.wait is not None:
             # A little more than asked: several clients told the same number should not come back together.
-            return error.wait + random.uniform(0, 0.5)
-        ceiling = min(self._patience.longest, self._patience.first * 2 ** (self._failures - 1))
+            return float(error.wait) + random.uniform(0, 0.5)
+        ceiling = min(self._patience.longest, self._patience.first * 2.0 ** (self._failures - 1))
         return ceiling / 2 + random.uniform(0, ceiling / 2)
 
 

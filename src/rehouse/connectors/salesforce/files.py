@@ -6,7 +6,6 @@ Base64 in JSON ends at 37.5 MB and is not used. Bulk 2.0 takes no binary fields.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from rehouse.connectors.base import Part
 from rehouse.connectors.salesforce.errors import body_error, lenient
+from rehouse.connectors.salesforce.read import md5_of
 from rehouse.connectors.salesforce.rows import RowWriter, to_outcomes
 from rehouse.connectors.salesforce.session import NO_ASSIGNMENT, Session
 from rehouse.errors import FatalError, OutcomeUnknownError, RehouseError, UserError
@@ -83,8 +83,7 @@ class FileWriter:
         self._session.send(
             Call("GET", f"/sobjects/ContentVersion/{version_id}/{BINARY}", headers={"Accept": "*/*"}, to=to)
         )
-        with to.open("rb") as data:
-            return hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        return md5_of(to)
 
 
 def _all_known(part: Part, results: Sequence[Row | RehouseError | None]) -> list[Row]:

@@ -82,6 +82,13 @@ QUIRKS: tuple[Quirk, ...] = (
         "Object Reference, 'ContentDocumentLink'",
     ),
     Quirk(
+        "encoded full names",
+        "Full names in metadata may be URL-encoded (`/` as `%2F`); whether a create needs it is not documented.",
+        "Names are sent as they are and decoded when read back.",
+        "retrieved metadata in public repositories",
+        verified=False,
+    ),
+    Quirk(
         "503 after the work",
         "An edge may answer 5xx although the request was carried out.",
         "For writes that may not be repeated it counts as unknown and is settled by asking the org.",

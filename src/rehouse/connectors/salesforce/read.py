@@ -7,6 +7,7 @@ a temporary file first: memory stays flat, and a page whose connection breaks is
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -68,7 +69,7 @@ class Reader:
             return
         rest = not self._by_bulk(obj, query)
         asked = soql.cut(obj, Query(query.object, tuple(names), query.where), rest=rest)
-        shape = Shape(obj, names)
+        shape = Shape(obj, names, self._digest)
         seen: Ids | None = set() if asked.overlap else None
         for text in asked.queries:
             batches = self._pages(text, shape) if rest else self._job(text, shape)
@@ -92,13 +93,10 @@ class Reader:
             page = _parsed(self._session.send(Call("GET", page["nextRecordsUrl"], essential=essential)))
 
     def _by_bulk(self, obj: Object, query: Query) -> bool:
-        if obj.name in NO_BULK_QUERY or any(
-            (found := obj.field(name)) is not None and found.kind in (Kind.OTHER, Kind.BINARY)
-            for name in query.fields
-        ):
+        if obj.name in NO_BULK_QUERY or any(_not_by_bulk(obj, name) for name in query.fields):
             return False
         if isinstance(query.where, In):
-            return len(query.where.values) > limits.BULK_QUERY_FROM_ROWS
+            return len(query.where.values) > limits.BULK_QUERY_FROM_VALUES
         return self.count(obj.name, query.where) > limits.BULK_QUERY_FROM_ROWS
 
     def _query(self, text: str, *, essential: bool = False) -> Any:
@@ -166,6 +164,13 @@ class Reader:
                 if locator in ("", "null"):
                     return
 
+    def _digest(self, path: str) -> str:
+        """The MD5 of a binary value, streamed from its own address."""
+        with tempfile.TemporaryDirectory(prefix="rehouse-") as folder:
+            file = Path(folder) / "value"
+            self._session.send(Call("GET", path, headers={"Accept": "*/*"}, to=file))
+            return md5_of(file)
+
     def _drop(self, job: str) -> None:
         """Delete the job, so that its results do not lie about for a week."""
         try:
@@ -177,14 +182,15 @@ class Reader:
 class Shape:
     """The columns of an answer: how each is found in the platform's form, and its kind."""
 
-    def __init__(self, obj: Object, names: Sequence[str]) -> None:
+    def __init__(self, obj: Object, names: Sequence[str], digest: Callable[[str], str]) -> None:
+        self._digest = digest
         self._names = ["Id", *names]
         self._paths = ["Id", *(soql.column(obj, name) for name in names)]
         kinds = [obj.field(name) for name in self._names]
         self._kinds = [found.kind if found is not None else Kind.TEXT for found in kinds]
 
     def of_json(self, records: Sequence[dict[str, Any]]) -> pa.RecordBatch:
-        return self._batch(lambda n: pa.array([_dig(one, self._paths[n]) for one in records], pa.string()))
+        return self._batch([pa.array([_dig(one, path) for one in records], pa.string()) for path in self._paths])
 
     def of_csv(self, page: Path) -> Iterator[pa.RecordBatch]:
         with page.open(encoding="utf-8", newline="") as lines:
@@ -203,11 +209,34 @@ class Shape:
             convert_options=options,
         ) as reader:
             for batch in reader:
-                yield self._batch(lambda n, batch=batch: batch.column(wanted[n]))
+                yield self._batch([batch.column(n) for n in wanted])
 
-    def _batch(self, column: Callable[[int], pa.Array]) -> pa.RecordBatch:
-        arrays = [canonical(column(n), kind) for n, kind in enumerate(self._kinds)]
+    def _batch(self, columns: Sequence[pa.Array]) -> pa.RecordBatch:
+        arrays = [
+            canonical(column, kind) if kind is not Kind.BINARY else self._content(column, path)
+            for column, kind, path in zip(columns, self._kinds, self._paths, strict=True)
+        ]
         return pa.RecordBatch.from_arrays(arrays, names=self._names)
+
+    def _content(self, column: pa.Array, path: str) -> pa.Array:
+        """`md5:…` of binary values: from the platform's checksum, or of the bytes at the address it answers."""
+        if path not in soql.CHECKSUMS.values():
+            column = pa.array([value and self._digest(value) for value in column.to_pylist()], pa.string())
+        return pc.binary_join_element_wise("md5:", column, "")
+
+
+def md5_of(file: Path) -> str:
+    """The MD5 of a file in hex: a checksum as the platform keeps it, not a safeguard."""
+    with file.open("rb") as data:
+        return hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _not_by_bulk(obj: Object, name: str) -> bool:
+    """Compound and binary fields are refused in bulk queries; a checksum is an ordinary field."""
+    found = obj.field(name)
+    if found is None or (obj.name, found.name) in soql.CHECKSUMS:
+        return False
+    return found.kind in (Kind.OTHER, Kind.BINARY)
 
 
 def _dig(record: Any, path: str) -> str | None:

@@ -137,9 +137,7 @@ class Session:
         self, method: str, path: str, body: Any = None, *, repeatable: bool = False, essential: bool = False
     ) -> Any:
         """Send JSON and return the JSON of the answer (None without one)."""
-        call = Call(
-            method, path, headers=NO_ASSIGNMENT, json=body, repeatable=repeatable, essential=essential
-        )
+        call = Call(method, path, headers=NO_ASSIGNMENT, json=body, repeatable=repeatable, essential=essential)
         answer = self.send(call)
         return _json(answer) if answer.body else None
 

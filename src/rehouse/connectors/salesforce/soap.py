@@ -65,6 +65,13 @@ class Metadata:
                     found[name] = record
         return found
 
+    def names(self, kinds: Sequence[str]) -> dict[str, str]:
+        """Full names of the components of these types (at most three), with their type."""
+        queries = [_tree("queries", {"type": kind}) for kind in kinds]
+        version = _element("asOfVersion", self._session.version())
+        answer = self._send("listMetadata", [*queries, version], repeatable=True, essential=False)
+        return {text(one, "fullName"): text(one, "type") for one in answer.iter(_tag("result"))}
+
     def _save(
         self,
         operation: str,
@@ -81,9 +88,7 @@ class Metadata:
             results += [_saved(one) for one in answer.iter(_tag("result"))]
         return results
 
-    def _send(
-        self, operation: str, inner: Iterable[ET.Element], *, repeatable: bool, essential: bool
-    ) -> ET.Element:
+    def _send(self, operation: str, inner: Iterable[ET.Element], *, repeatable: bool, essential: bool) -> ET.Element:
         parts = list(inner)
 
         def call(token: str) -> Call:
@@ -174,17 +179,11 @@ def children(element: ET.Element, name: str) -> list[ET.Element]:
     return element.findall(_tag(name))
 
 
-def plain(element: ET.Element) -> Any:
-    """An element as plain data: text for leaves, else a dict whose repeated children are lists."""
-    if not len(element):
-        return element.text or ""
-    found: dict[str, Any] = {}
+def parts(element: ET.Element) -> dict[str, list[ET.Element]]:
+    """The children by name, untouched: what is sent back must not lose what we know nothing about."""
+    found: dict[str, list[ET.Element]] = {}
     for child in element:
-        name, value = _local(child), plain(child)
-        if name in found:
-            found[name] = [*found[name], value] if isinstance(found[name], list) else [found[name], value]
-        else:
-            found[name] = value
+        found.setdefault(_local(child), []).append(child)
     return found
 
 
@@ -216,7 +215,8 @@ def _envelope(token: str, operation: str, inner: Sequence[ET.Element]) -> bytes:
     session.append(_element("sessionId", token))
     body = ET.SubElement(root, f"{{{ENVELOPE}}}Body")
     ET.SubElement(body, _tag(operation)).extend(inner)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    raw: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return raw
 
 
 def _parse(answer: Answer) -> ET.Element:

@@ -25,6 +25,7 @@ from rehouse.wire import Call
 
 NULL = "#N/A"
 """Writes null into a field, where an empty cell would leave it alone (Bulk guide, "Prepare CSV Files")."""
+NOT_SENT = "NOT_SENT"
 NULL_REFUSED = "NULL_MARKER_AS_VALUE"
 
 STATES: dict[str, JobState] = {
@@ -126,13 +127,18 @@ class BulkWriter:
         if state in (JobState.OPEN, JobState.RUNNING):
             raise RetryableError(f"job {job.id} has not ended yet", hint="wait for it")
         columns = join_columns(part)
+        if not columns:
+            raise OutcomeUnknownError(
+                f"{part.object}: the rows of job {job.id} cannot be told apart without their values",
+                hint="ask the target for the records by their natural key",
+            )
         with tempfile.TemporaryDirectory(prefix="rehouse-") as folder:
             good = self._results(job, _SUCCESS, ["sf__Id", *columns], Path(folder))
             bad = self._results(job, _FAILURE, ["sf__Error", *columns], Path(folder))
             idle = None
             if good.num_rows + bad.num_rows < part.rows:
                 idle = self._results(job, _REST, columns, Path(folder))
-        return _join(part, columns, good, bad, idle, _reason(info, state))
+        return _join(part, columns, good, bad, idle, _reason(info, state, good.num_rows + bad.num_rows))
 
     def _results(self, job: Job, which: str, columns: list[str], folder: Path) -> pa.Table:
         file = folder / f"{which}.csv"
@@ -204,6 +210,11 @@ def _cells(table: pa.Table, name: str, part: Part) -> pa.ChunkedArray:
     return pc.fill_null(column, NULL) if name in part.clear and part.op is Op.UPDATE else column
 
 
+def _sent(part: Part, name: str) -> pa.ChunkedArray:
+    """What a column held when it was sent. The external id is the key, also where only the keys were kept."""
+    return part.table["_key"] if name == part.key_field else _cells(part.table, name, part)
+
+
 def _state(info: dict[str, Any]) -> JobState:
     state = STATES.get(info["state"])
     if state is None:
@@ -211,11 +222,13 @@ def _state(info: dict[str, Any]) -> JobState:
     return state
 
 
-def _reason(info: dict[str, Any], state: JobState) -> tuple[str, str]:
-    """Code and text for rows that a job did not process."""
+def _reason(info: dict[str, Any], state: JobState, accounted: int) -> tuple[str, str]:
+    """Code and text for rows that a job did not process. `accounted`: rows in its two result files."""
     said = str(info.get("errorMessage") or "")
     if said:
         return split_cell(said)
+    if state is JobState.DONE and str(info.get("numberRecordsProcessed")) == str(accounted):
+        return NOT_SENT, "all rows of the job are accounted for, and this was none of them"
     return "UNPROCESSED", f"the job ended as {state.value} before this row"
 
 
@@ -228,12 +241,12 @@ def _join(
     reason: tuple[str, str],
 ) -> pa.Table:
     """Outcomes in the order of the part. A row is found by its key in one of the three result tables."""
-    keys = _marks(pa.table({name: _cells(part.table, name, part) for name in columns}))
-    at_good = pc.index_in(keys, value_set=_marks(good))
-    at_bad = pc.index_in(keys, value_set=_marks(bad))
+    keys = _marks(pa.table({name: _sent(part, name) for name in columns}), columns)
+    at_good = pc.index_in(keys, value_set=_marks(good, columns))
+    at_bad = pc.index_in(keys, value_set=_marks(bad, columns))
     ok = pc.is_valid(at_good)
     if part.op is Op.INSERT and part.key_field is None:
-        at_good, at_bad, ok = _share(keys, _marks(good), _marks(bad))
+        at_good, at_bad, ok = _share(keys, _marks(good, columns), _marks(bad, columns))
     codes, texts = _errors(bad["sf__Error"])
     code, message = pc.take(codes, at_bad), pc.take(texts, at_bad)
     lost = pc.invert(pc.or_(ok, pc.is_valid(at_bad)))
@@ -242,7 +255,11 @@ def _join(
     message = pc.if_else(refused, "a value is the text #N/A, which Bulk would turn into null", message)
     lost = pc.and_not(lost, refused)
     if pc.any(lost).as_py():
-        untouched = pc.is_in(keys, value_set=_marks(idle)) if idle is not None else pa.repeat(pa.scalar(False), part.rows)
+        untouched = (
+            pc.is_in(keys, value_set=_marks(idle, columns))
+            if idle is not None
+            else pa.repeat(pa.scalar(False), part.rows)
+        )
         _check_lost(part, pc.and_not(lost, untouched), reason, nothing_done=good.num_rows + bad.num_rows == 0)
         code = pc.if_else(lost, reason[0], code)
         message = pc.if_else(lost, reason[1], message)
@@ -250,9 +267,9 @@ def _join(
 
 
 def _check_lost(part: Part, lost: pa.Array, reason: tuple[str, str], *, nothing_done: bool) -> None:
-    """Rows that no result file names are unknown, unless the job said that it never began."""
+    """Rows that no result file names are unknown, unless the job never began or accounts for all it was sent."""
     count = pc.sum(lost).as_py() or 0
-    if count == 0 or (nothing_done and reason[0] != "UNPROCESSED"):
+    if count == 0 or reason[0] == NOT_SENT or (nothing_done and reason[0] != "UNPROCESSED"):
         return
     raise OutcomeUnknownError(
         f"{part.object}: {count} of {part.rows} rows are in no result file of the job",
@@ -260,10 +277,10 @@ def _check_lost(part: Part, lost: pa.Array, reason: tuple[str, str], *, nothing_
     )
 
 
-def _marks(table: pa.Table) -> pa.Array:
+def _marks(table: pa.Table, columns: list[str]) -> pa.Array:
     """One text per row to join by; null and empty are the same on this wire."""
-    columns = [pc.fill_null(column, "").combine_chunks() for column in table.columns]
-    return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _SEPARATOR)
+    texts = [pc.fill_null(table[name], "").combine_chunks() for name in columns]
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, _SEPARATOR)
 
 
 def _share(keys: pa.Array, good: pa.Array, bad: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
@@ -296,7 +313,9 @@ def outcome_table(key: Any, ids: Any, ok: Any, code: Any, message: Any) -> pa.Ta
     advice = advice_column(code)
     columns = [key, ids, ok, code, pc.if_else(ok, pa.scalar(None, pa.string()), message), advice]
     flat = [c.combine_chunks() if isinstance(c, pa.ChunkedArray) else c for c in columns]
-    return pa.Table.from_arrays([c.cast(f.type) for c, f in zip(flat, OUTCOME_SCHEMA, strict=True)], schema=OUTCOME_SCHEMA)
+    return pa.Table.from_arrays(
+        [c.cast(f.type) for c, f in zip(flat, OUTCOME_SCHEMA, strict=True)], schema=OUTCOME_SCHEMA
+    )
 
 
 def advice_column(code: Any) -> pa.Array:

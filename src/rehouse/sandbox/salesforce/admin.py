@@ -55,7 +55,7 @@ def _state(site: Site) -> dict[str, Any]:
         "now": iso(site.clock.now()),
         "limits": {name: {"max": m.maximum, "used": m.used()} for name, m in site.limits.meters.items()},
         "switches": org.switches,
-        "faults": site.faults.list(),
+        "faults": site.faults.armed(),
         "records": {name: count for name, count in sorted(counts.items()) if count},
     }
 
@@ -73,7 +73,7 @@ async def clock(request: web.Request) -> web.StreamResponse:
 
 
 async def list_faults(request: web.Request) -> web.StreamResponse:
-    return wire.answer(site_of(request).faults.list())
+    return wire.answer(site_of(request).faults.armed())
 
 
 async def add_faults(request: web.Request) -> web.StreamResponse:

@@ -38,7 +38,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. `params` are the variable parts of the path, `query` the query string, header names in lower case."""
+    """One request. `params`: variable parts of the path; `query`: the query string; header names in lower case."""
 
     site: Site
     user_id: str
@@ -70,9 +70,7 @@ class Call:
         """The body, which must be a JSON object."""
         body = self.json()
         if not isinstance(body, dict):
-            raise ApiError(
-                400, "JSON_PARSER_ERROR", "The request body must be a JSON object at [line:1, column:1]", ()
-            )
+            raise ApiError(400, "JSON_PARSER_ERROR", "The request body must be a JSON object at [line:1, column:1]", ())
         return body
 
     def sobject(self) -> SObject:
@@ -91,6 +89,7 @@ class Call:
             auto_assign=assign,
             duplicate_allow_save="allowsave=true" in duplicates,
             user_id=self.user_id,
+            version=self.version,
         )
 
 
@@ -186,8 +185,8 @@ async def adapter(request: web.Request) -> web.StreamResponse:
         headers={name.lower(): value for name, value in request.headers.items()},
         raw=await wire.read_bytes(request) if request.body_exists else b"",
         content_type=request.content_type,
-        dropped=str(request.get("dropped_field", "")),
-        locked=request.get("locked_rows", frozenset()),
+        dropped=request.get(wire.DROPPED_FIELD, ""),
+        locked=request.get(wire.LOCKED_ROWS, frozenset()),
     )
     return render(await blocking(operation, call))
 
@@ -199,16 +198,17 @@ def render(result: Answer) -> web.Response:
 
 
 def save(
-    call: Call, rows: Sequence[Mapping[str, Any]], write: Callable[[Sequence[Mapping[str, Any]]], list[RowResult]],
-    *, all_or_none: bool = False,
+    call: Call,
+    rows: Sequence[Mapping[str, Any]],
+    write: Callable[[Sequence[Mapping[str, Any]]], list[RowResult]],
+    *,
+    all_or_none: bool = False,
 ) -> list[RowResult]:
     """Write rows through the org, except those that a scheduled lock fault holds."""
     if not call.locked:
         return write(rows)
     locked = [n for n in range(len(rows)) if n in call.locked]
     if locked and all_or_none:
-        return [
-            RowResult(None, False, None, (LOCKED if n in call.locked else ROLLED_BACK,)) for n in range(len(rows))
-        ]
+        return [RowResult(None, False, None, (LOCKED if n in call.locked else ROLLED_BACK,)) for n in range(len(rows))]
     written = iter(write([row for n, row in enumerate(rows) if n not in call.locked]))
     return [RowResult(None, False, None, (LOCKED,)) if n in call.locked else next(written) for n in range(len(rows))]

@@ -118,7 +118,7 @@ def bearer(request: web.Request) -> str:
 def session_user(request: web.Request, token: str) -> str:
     """The user of the request's session. Errors: 401 INVALID_SESSION_ID."""
     sessions = request.app[SESSIONS]
-    if request.get("expire_session"):
+    if request.get(wire.EXPIRE):
         sessions.end(token, fixed_too=False)
         raise EXPIRED
     user_id = sessions.user(token)
@@ -244,6 +244,7 @@ def _check_signature(site: Site, signed: bytes, signature: str) -> None:
     if pem is None:
         return
     try:
+        key: object
         if "CERTIFICATE" in pem:
             key = x509.load_pem_x509_certificate(pem.encode()).public_key()
         else:
@@ -281,7 +282,9 @@ async def revoke(request: web.Request) -> web.Response:
     form = parse_qs((await wire.read_bytes(request)).decode("utf-8", "replace"))
     value = (form.get("token") or [request.query.get("token", "")])[0]
     if not request.app[SESSIONS].end(value):
-        return wire.answer({"error": "unsupported_token_type", "error_description": "this token type is not supported"}, 400)
+        return wire.answer(
+            {"error": "unsupported_token_type", "error_description": "this token type is not supported"}, 400
+        )
     return web.Response(status=200)
 
 

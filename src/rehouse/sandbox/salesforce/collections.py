@@ -91,7 +91,7 @@ def retrieve(call: Call) -> Answer:
     if not fields:
         raise ApiError(400, "MISSING_ARGUMENT", "The fields parameter is required")
     if len(ids) > MAX_RETRIEVE:
-        raise ApiError(400, "EXCEEDED_ID_LIMIT", f"record limit reached. cannot submit more than {MAX_RETRIEVE} records in this call")
+        raise _too_many(MAX_RETRIEVE)
     names = list(dict.fromkeys([*fields, "Id"]))
     wanted = [id18(str(one)) for one in ids if is_id(one)]
     found: dict[str, Any] = {}
@@ -112,10 +112,9 @@ def _request(call: Call) -> tuple[list[Row], bool]:
     return rows, body.get("allOrNone") is True
 
 
-def _too_many() -> ApiError:
-    return ApiError(
-        400, "EXCEEDED_ID_LIMIT", f"record limit reached. cannot submit more than {MAX_ROWS} records in this call"
-    )
+def _too_many(limit: int = MAX_ROWS) -> ApiError:
+    text = f"record limit reached. cannot submit more than {limit} records in this call"
+    return ApiError(400, "EXCEEDED_ID_LIMIT", text)
 
 
 def _type_of(call: Call, record_id: str) -> str:
@@ -123,13 +122,13 @@ def _type_of(call: Call, record_id: str) -> str:
     return next((o.name for o in call.site.org.schema.objects.values() if o.key_prefix == prefix), "")
 
 
-def _write(
-    call: Call, rows: list[Row], strict: bool, write: Write, only: SObject | None = None
-) -> list[RowResult]:
+def _type_name(row: Row) -> str:
+    return str((row.get("attributes") or {}).get("type", ""))
+
+
+def _write(call: Call, rows: list[Row], strict: bool, write: Write, only: SObject | None = None) -> list[RowResult]:
     """Cut the rows into runs of one type and write each; with `strict` one failure undoes all runs."""
-    runs = [
-        (name, list(part)) for name, part in groupby(rows, key=lambda row: (row.get("attributes") or {}).get("type", ""))
-    ]
+    runs = [(name, list(part)) for name, part in groupby(rows, key=_type_name)]
     if len(runs) > MAX_RUNS:
         raise ApiError(400, "INVALID_INPUT", f"The request has more than {MAX_RUNS} changes of the object type")
 

@@ -52,9 +52,7 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "CustomObject": Kind(
-        "objects", "object", children=("CustomField", "RecordType", "BusinessProcess")
-    ),
+    "CustomObject": Kind("objects", "object", children=("CustomField", "RecordType", "BusinessProcess")),
     "CustomField": Kind("objects", "object", child=True),
     "RecordType": Kind("objects", "object", child=True),
     "BusinessProcess": Kind("objects", "object", child=True),
@@ -550,7 +548,7 @@ class Queues:
         if group is None:
             raise missing("Queue", name)
         with self._org.transaction():
-            self._org.store.db.execute('DELETE FROM QueueSobject WHERE QueueId = ?', (group,))
+            self._org.store.db.execute("DELETE FROM QueueSobject WHERE QueueId = ?", (group,))
             self._org.store.db.execute('DELETE FROM "Group" WHERE Id = ?', (group,))
 
     def read(self, name: str) -> dict[str, Any] | None:

@@ -91,7 +91,7 @@ def _delete_rows(
         marks = ",".join("?" * len(part))
         state.update(db.execute(f"SELECT Id, _del FROM {quoted(obj.name)} WHERE Id IN ({marks})", part).fetchall())
     refused = _restrictions(org, obj, [i for _, i in items])
-    good: list[str] = []
+    good: dict[str, None] = {}
     for place, record_id in items:
         if record_id not in state:
             error = RowError("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
@@ -100,13 +100,13 @@ def _delete_rows(
         elif record_id in refused:
             error = refused[record_id]
         else:
-            good.append(record_id)
+            good[record_id] = None
             state[record_id] = None
             out.append((place, RowResult(record_id, True, None)))
             continue
         out.append((place, RowResult(record_id, False, None, (error,))))
     if good:
-        _take(org, obj, good, hard=hard)
+        _take(org, obj, list(good), hard=hard)
     return out
 
 

@@ -251,7 +251,9 @@ def object_describe(call: Call) -> Answer:
     since = _since(call.headers.get("if-modified-since"))
     if since is not None and changed <= since:
         return Answer(304, None, headers)
-    return Answer(200, object_body(obj, call.site.org.schema.visible_fields(obj, call.user_id), f"{call.version}.0"), headers)
+    return Answer(
+        200, object_body(obj, call.site.org.schema.visible_fields(obj, call.user_id), f"{call.version}.0"), headers
+    )
 
 
 def _since(value: str | None) -> datetime | None:

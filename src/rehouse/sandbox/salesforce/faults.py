@@ -5,12 +5,12 @@ once or `times` times. Faults happen outside the org: what the handler has commi
 
 | kind | effect |
 |---|---|
-| `expired_session` | the session ends: 401 INVALID_SESSION_ID now and for every later use of a token from OAuth or SOAP login |
-| `status` | answer `status` (default 503) `when` = `before` or `after` the work is done; `body` = `json`, `html` or `empty` |
+| `expired_session` | 401 INVALID_SESSION_ID; a token from OAuth or SOAP login is dead from then on |
+| `status` | answer `status` (default 503) `when` = `before` or `after` the work; `body` = `json`, `html`, `empty` |
 | `maintenance` | 503 with an HTML page, nothing done |
 | `500_after_commit` | the work is done, the answer is 500 UNKNOWN_EXCEPTION |
 | `reset_before`, `reset_after_commit` | the TCP connection is reset without an answer |
-| `truncated_body` | the work is done, the answer announces its full length and stops at `fraction` (default 0.5) of it |
+| `truncated_body` | the work is done, the answer announces its full length and stops at `fraction` of it (0.5) |
 | `slow` | the answer starts `seconds` later; `when` = `before` or `after` the work |
 | `row_locks` | rows `rows` (0-based) of the request fail with UNABLE_TO_LOCK_ROW and are not written |
 | `dropped_field` | the answer says success, but the value of `field` is not stored |
@@ -120,7 +120,7 @@ class FaultPlan:
             self._faults.append(fault)
             return fault.as_dict()
 
-    def list(self) -> list[dict[str, Any]]:
+    def armed(self) -> list[dict[str, Any]]:
         with self._lock:
             return [fault.as_dict() for fault in self._faults]
 
@@ -150,7 +150,9 @@ async def play(fault: ScheduledFault, request: web.Request, handler: Handler) ->
             return web.Response(text=MAINTENANCE, status=503, content_type="text/html")
         case "500_after_commit":
             await handler(request)
-            return wire.answer(wire.error_body("UNKNOWN_EXCEPTION", "An unexpected error occurred. ErrorId: 1-1 (1)"), 500)
+            return wire.answer(
+                wire.error_body("UNKNOWN_EXCEPTION", "An unexpected error occurred. ErrorId: 1-1 (1)"), 500
+            )
         case "reset_before":
             return _reset(request)
         case "reset_after_commit":
@@ -159,11 +161,11 @@ async def play(fault: ScheduledFault, request: web.Request, handler: Handler) ->
         case "truncated_body":
             return await _truncate(request, await handler(request), float(fault.options.get("fraction", 0.5)))
         case "expired_session":
-            request["expire_session"] = True
+            request[wire.EXPIRE] = True
         case "row_locks":
-            request["locked_rows"] = frozenset(int(n) for n in fault.options.get("rows", [0]))
+            request[wire.LOCKED_ROWS] = frozenset(int(n) for n in fault.options.get("rows", [0]))
         case "dropped_field":
-            request["dropped_field"] = str(fault.options.get("field", ""))
+            request[wire.DROPPED_FIELD] = str(fault.options.get("field", ""))
     return await handler(request)
 
 
@@ -201,9 +203,7 @@ def _reset(request: web.Request) -> web.Response:
     return web.Response(status=500)
 
 
-async def _truncate(
-    request: web.Request, response: web.StreamResponse, fraction: float
-) -> web.StreamResponse:
+async def _truncate(request: web.Request, response: web.StreamResponse, fraction: float) -> web.StreamResponse:
     """Announce the whole length, send a part, drop the connection."""
     if isinstance(response, wire.FileAnswer):
         body = response.file.read_bytes()

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import BodyPartReader, StreamReader, web
 
 from rehouse.sandbox.salesforce import wire
-from rehouse.sandbox.salesforce.limits import BULK_QUERIES
+from rehouse.sandbox.salesforce.bulkfaults import FaultyEngine
 from rehouse.sandbox.salesforce.outcome import ApiError
 from rehouse.sandbox.salesforce.site import Site, blocking, site_of, user_of
 
@@ -154,6 +154,9 @@ async def upload(request: web.Request) -> web.StreamResponse:
     try:
         await _store(request.content, target, MAX_UPLOAD)
         await blocking(site.jobs.upload, job_id, target)
+        if isinstance(site.org.engine, FaultyEngine):
+            locked, dropped = request.get(wire.LOCKED_ROWS, frozenset()), request.get(wire.DROPPED_FIELD, "")
+            site.org.engine.arm(job_id, locked, dropped)
     finally:
         target.unlink(missing_ok=True)
     return wire.empty(201)
@@ -173,10 +176,10 @@ async def create_query(request: web.Request) -> web.StreamResponse:
     """`POST jobs/query`."""
     site, version = site_of(request), wire.version_of(request)
     spec = await wire.read_object(request)
-    if not site.limits.meters[BULK_QUERIES].remaining():
+    if not site.limits.queries.remaining():
         raise ApiError(400, "LIMIT_EXCEEDED", "The daily number of Bulk API 2.0 query jobs is used up")
     made = await blocking(site.jobs.create_query, spec, user_of(request), version)
-    site.limits.meters[BULK_QUERIES].take()
+    site.limits.queries.take()
     return wire.answer(made)
 
 

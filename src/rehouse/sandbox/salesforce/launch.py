@@ -22,6 +22,7 @@ from rehouse.sandbox.salesforce import admin, server
 from rehouse.sandbox.salesforce.auth import Sessions
 from rehouse.sandbox.salesforce.bootstrap import ADMIN_USERNAME
 from rehouse.sandbox.salesforce.bulk import BulkJobs
+from rehouse.sandbox.salesforce.bulkfaults import FaultyEngine
 from rehouse.sandbox.salesforce.faults import FaultPlan
 from rehouse.sandbox.salesforce.limits import Limits
 from rehouse.sandbox.salesforce.org import Org
@@ -108,16 +109,20 @@ class Sandbox:
         except BaseException:
             state.close()
             raise
+        # Before anything is written: two engines on one connection would share the names of their work tables.
+        org.engine = engine = FaultyEngine(org)
         try:
             if self._settings.seed:
                 apply_seed(org, load_seed(self._settings.seed))
             jobs = BulkJobs(org)
+            limits = Limits(org.edition, LICENCES, clock, state, jobs.batches_since)
+            jobs.allowance = limits.batches_left
+            jobs.pace = engine.enter
             jobs.resume()
         except BaseException:
             org.close()
             state.close()
             raise
-        limits = Limits(org.edition, LICENCES, clock, state)
         return Site(self.store, org, jobs, clock, state, limits, FaultPlan()), Sessions(org.org_id, clock, state)
 
     async def _listen(self, app: web.Application, port: int, tls: Any) -> int:
@@ -130,7 +135,7 @@ class Sandbox:
     async def stop(self) -> None:
         """Stop listening, finish the work in hand, close the store, remove a temporary one."""
         for runner in self._runners:
-            await runner.cleanup()
+            await _end(runner)
         self._runners.clear()
         if self._site is not None:
             await asyncio.to_thread(self._close, self._site)
@@ -143,6 +148,18 @@ class Sandbox:
         site.jobs.stop()
         site.org.close()
         site.state.close()
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """Stop a runner, then cut the connections that its clients keep open: a TLS farewell would wait for them."""
+    open_connections = runner.server.connections if runner.server is not None else []
+    transports = [one.transport for one in open_connections if one.transport is not None]
+    await runner.cleanup()
+    for transport in transports:
+        transport.abort()
+    # A transport is freed by a callback of a later turn of the loop.
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def serve(

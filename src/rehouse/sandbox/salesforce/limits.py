@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from rehouse.clock import Clock
 from rehouse.sandbox.salesforce.outcome import ApiError
@@ -18,8 +19,6 @@ from rehouse.sandbox.salesforce.state import ServerState
 API_CALLS = "DailyApiRequests"
 BULK_BATCHES = "DailyBulkApiBatches"
 BULK_QUERIES = "DailyBulkV2QueryJobs"
-BATCH_ROWS = 10_000
-"""Rows of one internal bulk batch, the unit that `DailyBulkApiBatches` counts."""
 DAY_MINUTES = 24 * 60
 ROW_BYTES = 2048
 """Storage of most records (help article 000193871)."""
@@ -56,9 +55,7 @@ class Meter:
         self._lock = threading.Lock()
         self._buckets: deque[list[int]] = deque()
         self._total = 0
-        for minute, amount in state.run(
-            "SELECT minute, amount FROM usage WHERE limit_name = ? ORDER BY minute", name
-        ):
+        for minute, amount in state.run("SELECT minute, amount FROM usage WHERE limit_name = ? ORDER BY minute", name):
             self._buckets.append([minute, amount])
             self._total += amount
 
@@ -95,18 +92,45 @@ class Meter:
             return granted
 
 
-class Limits:
-    """All allocations of one org."""
+class BatchMeter:
+    """Bulk batches of the rolling day, as the jobs themselves record them."""
 
-    def __init__(self, edition: str, licences: int, clock: Clock, state: ServerState) -> None:
+    def __init__(self, maximum: int, clock: Clock, since: Callable[[datetime], int]) -> None:
+        self.name, self.maximum = BULK_BATCHES, maximum
+        self._clock, self._since = clock, since
+
+    def used(self) -> int:
+        return self._since(self._clock.now() - timedelta(minutes=DAY_MINUTES))
+
+    def remaining(self) -> int:
+        return max(0, self.maximum - self.used())
+
+
+class Limits:
+    """All allocations of one org. `batches_since` counts the bulk batches begun since a moment."""
+
+    def __init__(
+        self,
+        edition: str,
+        licences: int,
+        clock: Clock,
+        state: ServerState,
+        batches_since: Callable[[datetime], int],
+    ) -> None:
         self.edition, self.licences = edition, licences
         per_licence = _PER_LICENCE.get(edition, 1_000)
         calls = _BASE_CALLS.get(edition, 100_000) + per_licence * licences
-        self.meters = {
-            name: Meter(name, int(state.setting(f"limit:{name}") or maximum), clock, state)
-            for name, maximum in ((API_CALLS, calls), (BULK_BATCHES, 15_000), (BULK_QUERIES, 10_000))
-        }
         self._state = state
+        self.calls = Meter(API_CALLS, self._maximum(API_CALLS, calls), clock, state)
+        self.queries = Meter(BULK_QUERIES, self._maximum(BULK_QUERIES, 10_000), clock, state)
+        batches = BatchMeter(self._maximum(BULK_BATCHES, 15_000), clock, batches_since)
+        self.batches_left = batches.remaining
+        self.meters: dict[str, Meter | BatchMeter] = {
+            meter.name: meter for meter in (self.calls, self.queries, batches)
+        }
+
+    def _maximum(self, name: str, default: int) -> int:
+        return int(self._state.setting(f"limit:{name}") or default)
 
     def set_maximum(self, name: str, maximum: int) -> None:
         """Change an allocation (admin port only) and remember it. Errors: KeyError for a name not metered."""
@@ -115,13 +139,12 @@ class Limits:
 
     def count_call(self) -> None:
         """Spend one API call. Errors: 403 REQUEST_LIMIT_EXCEEDED when the rolling day is used up."""
-        if not self.meters[API_CALLS].take():
+        if not self.calls.take():
             raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", ())
 
     def header(self) -> str:
         """The value of `Sforce-Limit-Info`."""
-        meter = self.meters[API_CALLS]
-        return f"api-usage={meter.used()}/{meter.maximum}"
+        return f"api-usage={self.calls.used()}/{self.calls.maximum}"
 
     def storage_mb(self) -> tuple[int, int]:
         """Data and file storage of the edition in MB: 10 GB each, plus a part for every licence (unverified)."""

@@ -129,9 +129,8 @@ def _each(
             results.append(_failure(name, refused.code, refused.message, created=created))
             continue
         undo.append((name, before))
-        results.append(
-            f"<result>{tag('created', bool(made)) if created else ''}{tag('fullName', name)}{tag('success', True)}</result>"
-        )
+        shown = tag("created", bool(made)) if created else ""
+        results.append(f"<result>{shown}{tag('fullName', name)}{tag('success', True)}</result>")
     if strict and failed:
         _undo(component, undo)
         undone = {name for name, _ in undo}

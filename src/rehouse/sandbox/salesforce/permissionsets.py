@@ -178,7 +178,9 @@ class PermissionSets:
 
     def list(self) -> list[tuple[str, str]]:
         with self._org.store.reader() as db:
-            rows = db.execute("SELECT Name, Id FROM PermissionSet WHERE _del IS NULL AND NOT IsOwnedByProfile").fetchall()
+            rows = db.execute(
+                "SELECT Name, Id FROM PermissionSet WHERE _del IS NULL AND NOT IsOwnedByProfile"
+            ).fetchall()
         return [(str(name), str(record_id)) for name, record_id in rows]
 
 

@@ -342,7 +342,7 @@ class _SideBuilder:
         return (
             f"UPDATE {table} SET {', '.join(f'{quoted(n)}={sql}' for n, sql in sets.items())} "
             f"FROM {self.stage} s JOIN {self.raw_table} x ON x.rn = s.rn JOIN {table} cur ON cur.Id = s.id "
-            f"{' '.join(derived.joins)} WHERE s.err IS NULL AND {table}.rowid = cur.rowid"
+            f"{' '.join(derived.joins)} WHERE s.err IS NULL AND {table}.Id = s.id"
         )
 
 

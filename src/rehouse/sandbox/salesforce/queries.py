@@ -70,9 +70,7 @@ def _batch(call: Call) -> int:
     return max(SMALLEST_PAGE, min(PAGE_ROWS, int(found.group(1)))) if found else PAGE_ROWS
 
 
-def _page(
-    call: Call, run: QueryRun, cursor: str, offset: int, batch: int, soql: str, *, everything: bool
-) -> Answer:
+def _page(call: Call, run: QueryRun, cursor: str, offset: int, batch: int, soql: str, *, everything: bool) -> Answer:
     records = [wire.with_version(record, call.version) for record in run.records(offset, batch)]
     end = offset + len(records)
     body: dict[str, Any] = {"totalSize": run.total_size, "done": end >= run.row_count}
@@ -102,7 +100,11 @@ def more(call: Call) -> Answer:
     """The next page. Errors: 400 INVALID_QUERY_LOCATOR for an unknown, foreign or expired locator."""
     found = _LOCATOR.fullmatch(call.params["locator"])
     site = call.site
-    rows = site.state.run("SELECT soql, all_rows, user_id, batch, created FROM cursor WHERE id = ?", found.group(1)) if found else []
+    rows = (
+        site.state.run("SELECT soql, all_rows, user_id, batch, created FROM cursor WHERE id = ?", found.group(1))
+        if found
+        else []
+    )
     if found is None or not rows or rows[0][2] != call.user_id:
         raise _bad_locator()
     cursor, offset = found.group(1), int(found.group(2))

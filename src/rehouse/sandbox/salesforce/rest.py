@@ -75,10 +75,6 @@ def create(call: Call) -> Answer:
     """`POST sobjects/X`: 201 with the id."""
     obj = call.sobject()
     row = _record(call)
-    if any(name.lower() == "id" and value is not None for name, value in row.items()):
-        text = "cannot specify Id in an insert call"
-        raise ApiError(400, "INVALID_FIELD_FOR_INSERT_UPDATE", text, ("Id",))
-    row = {name: value for name, value in row.items() if name.lower() != "id"}
     return _saved(save(call, [row], lambda rows: call.site.org.insert(obj.name, rows, call.options()))[0])
 
 
@@ -118,9 +114,7 @@ def _found(call: Call, obj: SObject, record_id: str) -> Answer:
 def _path_id(word: str) -> str:
     """The id named in a path. Errors: 404 NOT_FOUND for anything that is no id."""
     if not is_id(word):
-        raise ApiError(
-            404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {word}"
-        )
+        raise ApiError(404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {word}")
     return id18(word)
 
 

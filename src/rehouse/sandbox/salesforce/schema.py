@@ -2,7 +2,7 @@
 
 Reading: `objects`, `get`, `visible_fields`, `editable`. Changing: the methods named after what metadata calls do.
 A change raises `SchemaError(code, message)` with the Metadata API's own code and leaves everything as it was.
-`version` grows with each change (compiled rules and caches key on it); `changed` is the time of the last one.
+`version` grows with each change (compiled rules and caches key on it); `modified` is the time of the last one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class OrgSchema:
         self._store, self._rows, self._now, self._edition = store, rows, now, edition
         self.features = frozenset(store.meta("features", []))
         self.version = 0
-        self.changed = now()
+        self.modified = now()
         self.objects: dict[str, SObject] = load_objects(self.features)
         self.processes: dict[tuple[str, str], tuple[str, ...]] = {}
         self.value_sets: dict[str, tuple[PicklistValue, ...]] = {}
@@ -477,9 +477,12 @@ class OrgSchema:
 
     def _changed(self) -> None:
         self.version += 1
-        self.changed = self._now()
+        self.modified = self._now()
         self._lower = {n.lower(): n for n in self.objects}
-        self._prefixes = {o.key_prefix: o for o in self.objects.values() if o.key_prefix}
+        # A note shares its key prefix with the document it is.
+        self._prefixes = {
+            o.key_prefix: o for o in self.objects.values() if o.key_prefix and o.name != "ContentNote"
+        }
 
 
 def _digit(number: int) -> str:

@@ -71,7 +71,8 @@ def load_objects(features: frozenset[str]) -> dict[str, SObject]:
     return {name: obj for name, obj in objects.items() if not obj.feature or obj.feature in features}
 
 
-_OBJECT_FEATURES = {"Quote": "quotes", "QuoteLineItem": "quotes", "Order": "orders", "OrderItem": "orders"}
+_OBJECT_FEATURES = {"Quote": "quotes", "QuoteLineItem": "quotes", "Order": "orders", "OrderItem": "orders",
+                    "AccountContactRelation": "contacts to multiple accounts"}
 
 
 def _object(name: str, raw: Mapping[str, Any], features: frozenset[str], data: Mapping[str, Any]) -> SObject:

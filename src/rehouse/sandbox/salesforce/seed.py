@@ -232,7 +232,8 @@ DEMO: dict[str, Any] = {
          "Account": {"Name": "Northwind Freight"}},
         {"LastName": "Yilmaz", "FirstName": "Mert", "Email": "mert.yilmaz@anatolia.example",
          "Account": {"Name": "Anatolia Textiles"}},
-        {"LastName": "Petit", "FirstName": "Luc", "Email": "luc.petit@lumen.example", "Account": {"Name": "Lumen Energy"}},
+        {"LastName": "Petit", "FirstName": "Luc", "Email": "luc.petit@lumen.example",
+         "Account": {"Name": "Lumen Energy"}},
     ],
     "leads": [{"LastName": "Okafor", "FirstName": "Amara", "Company": "Delta Foods", "Email": "amara@delta.example"}],
     "opportunities": [

@@ -87,7 +87,7 @@ async def sessions(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     limits = site_of(request).limits
     token = auth.bearer(request) or request.query.get("oauth_token", "")
-    request["user_id"] = auth.session_user(request, token)
+    request[wire.USER] = auth.session_user(request, token)
     if not UNCOUNTED.match(request.path):
         limits.count_call()
     response = await handler(request)
@@ -106,9 +106,7 @@ def build_table() -> api.Table:
 
 def build_app(site: Site, tokens: auth.Sessions) -> web.Application:
     """The application that serves one org."""
-    app = web.Application(
-        middlewares=[scheduled_faults, error_bodies, sessions], client_max_size=wire.MAX_TEXT_BODY
-    )
+    app = web.Application(middlewares=[scheduled_faults, error_bodies, sessions], client_max_size=wire.MAX_TEXT_BODY)
     app[SITE] = site
     app[auth.SESSIONS] = tokens
     app[api.TABLE] = build_table()

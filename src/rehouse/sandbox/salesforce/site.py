@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 from aiohttp import web
 
 from rehouse.clock import Clock
+from rehouse.sandbox.salesforce import wire
 from rehouse.sandbox.salesforce.bulk import BulkJobs
 from rehouse.sandbox.salesforce.faults import FaultPlan
 from rehouse.sandbox.salesforce.limits import Limits
@@ -76,7 +77,7 @@ def site_of(request: web.Request) -> Site:
 
 def user_of(request: web.Request) -> str:
     """The id of the user whose session the request carries."""
-    return str(request["user_id"])
+    return request[wire.USER]
 
 
 async def blocking(work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

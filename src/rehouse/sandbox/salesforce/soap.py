@@ -95,10 +95,8 @@ async def partner(request: web.Request) -> web.StreamResponse:
         user_id = session_user(request, call.session_id)
         site_of(request).limits.count_call()
         if call.operation == "getUserInfo":
-            return wire.soap(
-                f"<getUserInfoResponse><result>{await blocking(_user_info, request, user_id)}</result></getUserInfoResponse>",
-                PARTNER,
-            )
+            shown = await blocking(_user_info, request, user_id)
+            return wire.soap(f"<getUserInfoResponse><result>{shown}</result></getUserInfoResponse>", PARTNER)
         if call.operation == "logout":
             request.app[SESSIONS].end(call.session_id)
             return wire.soap("<logoutResponse/>", PARTNER)
@@ -138,8 +136,7 @@ async def _login(request: web.Request, call: Call) -> web.StreamResponse:
     given = text(call.element, "password").encode()
     known = sessions.credentials
     right = any(
-        hmac.compare_digest(given, valid.encode())
-        for valid in (known.password, known.password + known.security_token)
+        hmac.compare_digest(given, valid.encode()) for valid in (known.password, known.password + known.security_token)
     )
     if user is None or not user["IsActive"] or not right:
         return wire.soap_fault(

@@ -29,9 +29,19 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 MAX_TEXT_BODY = 50 * 1024 * 1024
 """Bytes of one REST body in JSON (fact sheet section 5.8)."""
 
+USER = web.RequestKey("user", str)
+"""The id of the user whose session the request carries."""
+EXPIRE = web.RequestKey("expire", bool)
+"""A scheduled fault ends the session of this request."""
+LOCKED_ROWS: web.RequestKey[frozenset[int]] = web.RequestKey("locked_rows", frozenset)
+"""Rows (0-based) that a scheduled fault holds."""
+DROPPED_FIELD = web.RequestKey("dropped_field", str)
+"""The field whose value a scheduled fault keeps from being stored."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _VERSION = re.compile(r"^v(\d+)\.0$")
+_DATA_PATH = re.compile(r"^/services/data/v[^/]*/")
 _SEASONS = ("Winter", "Spring", "Summer")
 
 
@@ -174,6 +184,17 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     return body
 
 
+def with_version(value: Any, version: int, key: str = "") -> Any:
+    """Records with the caller's API version in every address: `attributes.url`, and binary fields by their name."""
+    if isinstance(value, dict):
+        return {name: with_version(one, version, name) for name, one in value.items()}
+    if isinstance(value, list):
+        return [with_version(one, version) for one in value]
+    if isinstance(value, str) and value.startswith("/services/data/v") and (key == "url" or value.endswith(f"/{key}")):
+        return _DATA_PATH.sub(f"/services/data/v{version}.0/", value, count=1)
+    return value
+
+
 def wire_time(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000+0000`: UTC, milliseconds, no colon in the offset."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}+0000"
@@ -190,9 +211,7 @@ def single_error(error: RowError) -> dict[str, Any]:
 
 def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
     """Errors of one row of a collection (`statusCode`)."""
-    return [
-        {"statusCode": e.code, "message": e.message, "fields": list(e.fields), **(e.extra or {})} for e in errors
-    ]
+    return [{"statusCode": e.code, "message": e.message, "fields": list(e.fields), **(e.extra or {})} for e in errors]
 
 
 def collection_row(result: RowResult, *, created: bool) -> dict[str, Any]:

@@ -1,0 +1,520 @@
+"""One migration: the workflow, its gates and its states. The CLI, the demo and scripts call this and hold no logic."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rehouse import gates
+from rehouse.apply.rollback import roll_back
+from rehouse.apply.run import Run
+from rehouse.apply.runner import restore_automations, run_plan
+from rehouse.apply.undo import Undo, plan_undo
+from rehouse.clock import Clock, SystemClock, iso
+from rehouse.connectors import open_target
+from rehouse.connectors.base import Org, Target
+from rehouse.deciding import Deciding
+from rehouse.discover.discovery import Discovery
+from rehouse.discover.run import discover
+from rehouse.errors import FatalError, GateError, UserError
+from rehouse.events import Sink, silent
+from rehouse.knowledge.load import load_layout
+from rehouse.ledger.events import Decision, RunOpened, Verb
+from rehouse.ledger.ledger import Ledger
+from rehouse.mapping.load import load_recipe
+from rehouse.mapping.schema import Recipe
+from rehouse.model.durable import digest_of, file_digest, write_text
+from rehouse.plan.binding import bind, differences, match_owners, used_facts
+from rehouse.plan.build import ISSUES, OWNERS, PLANNED, Inputs, build_plan
+from rehouse.plan.decisions import Approval
+from rehouse.plan.engine import count, ident, open_engine, parquet, text
+from rehouse.plan.sample import choose_sample
+from rehouse.plan.stages import Plan, load_plan
+from rehouse.propose.complete import Completed, complete, copy_blueprint
+from rehouse.reports_data import completion_data, plan_data, sample_data
+from rehouse.staging.manifest import Snapshot
+from rehouse.staging.snapshot import stage
+from rehouse.verify.reconcile import Looking, Reconciled, reconcile
+from rehouse.verify.story import tell
+from rehouse.workspace import Workspace
+
+SAMPLE_SIZE = 200
+
+
+class Migration(Deciding):
+    """One migration in its folder. Every verb of the command line is a method here."""
+
+    def __init__(self, workspace: Workspace, *, sink: Sink = silent, clock: Clock | None = None) -> None:
+        self.workspace = workspace
+        self.sink = sink
+        self.clock = clock or SystemClock()
+
+    @classmethod
+    def new(cls, folder: Path, source: str, target: str, **options: Any) -> Migration:
+        """Make the folder of a new migration between two platforms."""
+        from rehouse.propose.complete import blueprint_names
+
+        if f"{source}-{target}" not in blueprint_names():
+            raise UserError(
+                f"no blueprint is shipped for {source} → {target}",
+                hint=f"pairs with a blueprint: {', '.join(blueprint_names())}",
+            )
+        return cls(Workspace.create(folder, source, target), **options)
+
+    @classmethod
+    def open(cls, folder: Path, **options: Any) -> Migration:
+        """The migration in this folder or one above it."""
+        return cls(Workspace.find(folder), **options)
+
+    # ── connections ───────────────────────────────────────────────────────────────────────────────────
+
+    def connect_source(self, path: Path, control_totals: Path | None = None) -> dict[str, Any]:
+        """Remember where the export lies."""
+        if not path.exists():
+            raise UserError(f"{path} does not exist", hint="name the export's folder or workbook")
+        config = self.workspace.load()
+        config.source.path = str(path.resolve())
+        if control_totals is not None:
+            config.source.control_totals = str(control_totals.resolve())
+        self.workspace.save(config)
+        return {"source": config.source.platform, "path": config.source.path}
+
+    def connect_target(self, settings: Mapping[str, Any], *, keep_secrets: bool = False) -> dict[str, Any]:
+        """Remember how to reach the target (no secrets), then prove it by asking who it is."""
+        config = self.workspace.load()
+        before = dict(config.target.settings)
+        config.target.settings = dict(settings)
+        self.workspace.save(config)
+        try:
+            with self.target() as target:
+                org = target.org()
+        except Exception:
+            config.target.settings = before
+            self.workspace.save(config)
+            raise
+        if keep_secrets:
+            self.workspace.keep_secrets()
+        return {"target": org.platform, "org": org.id, "name": org.name, "user": org.user_name, "test": org.is_test}
+
+    @contextmanager
+    def target(self) -> Iterator[Target]:
+        """An open connection to the target."""
+        config = self.workspace.load()
+        target = open_target(config.target.platform, self.workspace.target_settings(), self.sink)
+        try:
+            yield target
+        finally:
+            target.close()
+
+    @contextmanager
+    def ledger(self, org: Org, *, write: bool = True) -> Iterator[Ledger]:
+        """The ledger of one target org."""
+        with Ledger.open(self.workspace.ledger / org.id, self.clock, write=write) as ledger:
+            yield ledger
+
+    # ── discover, map, confirm, decide ────────────────────────────────────────────────────────────────
+
+    def discover(self) -> Discovery:
+        """Stage the export (immutable), profile it, find its flaws and risks, write the scope and quality reports."""
+        from rehouse.reports_data import write_discovery
+
+        layout = self.workspace.layout()
+        snapshot = stage(
+            self.workspace.source_path(),
+            layout,
+            self.workspace.staging,
+            control_totals=self.workspace.control_totals(),
+            sink=self.sink,
+        )
+        found = discover(snapshot, layout, self.workspace.private / "discovery", sink=self.sink)
+        self._remember(snapshot=snapshot.id)
+        write_discovery(self.workspace, snapshot, found)
+        return found
+
+    def discovery(self) -> Discovery:
+        """The last discovery."""
+        return Discovery.load(self.workspace.private / "discovery")
+
+    def snapshot(self) -> Snapshot:
+        """The staged export that the last discovery read."""
+        name = self.state().get("snapshot")
+        if not name:
+            raise UserError("the source has not been discovered", hint="rehouse discover")
+        return Snapshot.load(self.workspace.staging / str(name))
+
+    def map(self) -> Completed:
+        """Copy the pair's blueprint into `mapping/` and complete it with pipelines, stages and custom columns."""
+        config = self.workspace.load()
+        copy_blueprint(config.source.platform, config.target.platform, self.workspace.mapping)
+        done = complete(self.workspace.mapping, self.snapshot(), self.workspace.layout())
+        self.recipe()
+        return done
+
+    def recipe(self) -> Recipe:
+        """The mapping as it stands in the files; all faults together as `MappingError`."""
+        if not (self.workspace.mapping / "blueprint.yaml").exists():
+            raise UserError("there is no mapping yet", hint="rehouse map")
+        columns = {
+            n: [*(c.name for c in o.columns), "_path", "_bytes", "_md5"] for n, o in self.snapshot().objects.items()
+        }
+        return load_recipe(self.workspace.mapping, columns)
+
+    def risks(self) -> Sequence[Mapping[str, Any]]:
+        return self.discovery().risks
+
+    def owners(self) -> list[dict[str, Any]]:
+        """Source owners with the number of their records and what became of them in the target."""
+        emails = self.discovery().owners
+        with self.target() as target:
+            users = target.users()
+        matched = match_owners([*emails, ""], users, self.decisions().owner_of())
+        return [
+            {
+                "email": o.email,
+                "status": o.status,
+                "user": o.user_name,
+                "note": o.note,
+                "source": emails.get(o.email, {}).get("status", ""),
+                "records": sum(emails.get(o.email, {}).get("records", {}).values()),
+            }
+            for o in matched
+        ]
+
+    # ── plan and sample ───────────────────────────────────────────────────────────────────────────────
+
+    def inputs(self, ours: frozenset[str] = frozenset()) -> Inputs:
+        return Inputs(
+            recipe=self.recipe(),
+            decisions=self.decisions(),
+            snapshot=self.snapshot(),
+            layout=self.workspace.layout(),
+            work=self.workspace.work,
+            clock=self.clock,
+            ours=ours,
+        )
+
+    def plan(self) -> tuple[Plan, list[gates.Gate]]:
+        """Make a plan: frozen, with its digest. Moves nothing. Returns it with the gates it has to pass."""
+        with self.target() as target:
+            ours = self._ours(target)
+            plan, folder = build_plan(self.inputs(ours), target, self.sink)
+            plan.save(self.workspace.plans)
+            shut = self._gates(plan, folder, target)
+        self._remember(plan=plan.digest)
+        plan_data(self, plan, folder, shut)
+        return plan, shut
+
+    def load_plan(self, reference: str = "") -> tuple[Plan, Path]:
+        """A saved plan (the newest by default) and the folder of its consignments."""
+        wanted = reference or str(self.state().get("plan", ""))
+        if not wanted:
+            raise UserError("there is no plan yet", hint="rehouse plan")
+        plan = load_plan(self.workspace.plans, wanted)
+        folder = self.workspace.work / plan.digest[:16]
+        if not folder.is_dir():
+            raise UserError(f"the consignments of plan {plan.digest[:12]} are not on this machine", hint="rehouse plan")
+        return plan, folder
+
+    def sample(self, size: int = SAMPLE_SIZE, by: str = "", reference: str = "") -> Reconciled:
+        """Load a stratified sample through the real path, read it back, compare field by field."""
+        plan, folder = self.load_plan(reference)
+        with self.target() as target:
+            self._put_back(plan, folder, target)
+            for gate in self._gates(plan, folder, target):
+                if gate.name not in ("sample approved", "quarantine within limits"):
+                    gate.require()
+            self._clear_other_recipe(plan, target, by)
+            with open_engine(self.workspace.work / "scratch") as connection:
+                only = choose_sample(connection, plan, self.recipe(), folder, size)
+            self._run(plan, folder, target, Verb.SAMPLE, by, only=only)
+            result = self._reconcile(plan, folder, target, only=only)
+        self._remember(
+            sample={
+                "plan": plan.digest,
+                "recipe": plan.recipe,
+                "diff": file_digest(result.diff.differences),
+                "unexplained": result.diff.unexplained,
+            }
+        )
+        return result
+
+    def approve_sample(self, by: str, reason: str = "") -> Approval:
+        """Approve the last sample's diff by name. Refused while it has unexplained differences."""
+        last = self.state().get("sample")
+        if not isinstance(last, dict):
+            raise UserError("no sample has been loaded", hint="rehouse sample")
+        if last.get("unexplained"):
+            raise GateError(
+                "sample approved",
+                f"the sample has {last['unexplained']} unexplained differences",
+                hint="look at the sample report, correct the mapping, and run rehouse sample again",
+            )
+        signed = self.signed(by, reason)
+        approval = Approval(kind="sample", plan=last["plan"], recipe=last["recipe"], diff=last["diff"], **signed)
+        decisions = self.decisions()
+        decisions.approvals.append(approval)
+        self.save_decisions(decisions)
+        return approval
+
+    # ── apply, reconcile, roll back ───────────────────────────────────────────────────────────────────
+
+    def apply(self, reference: str = "", by: str = "") -> str:
+        """Load everything the plan says, in its order. Resumes what an earlier call left. Returns the run's id."""
+        plan, folder = self.load_plan(reference)
+        self._intact(plan, folder)
+        with self.target() as target:
+            self._put_back(plan, folder, target)
+            for gate in self._gates(plan, folder, target):
+                gate.require()
+            return self._run(plan, folder, target, Verb.APPLY, by)
+
+    def reconcile(self, answer_key: Mapping[str, Any] | None = None) -> tuple[Reconciled, dict[str, Any]]:
+        """Read everything back, compare 100 %, balance the books, write the completion report."""
+        plan, folder = self.load_plan(self._applied())
+        with self.target() as target:
+            result = self._reconcile(plan, folder, target)
+            report = completion_data(self, plan, folder, target, result, answer_key)
+        self._remember(reconciled={"plan": plan.digest, "unexplained": result.diff.unexplained})
+        return result, report
+
+    def rollback(self, by: str = "", *, plan_only: bool = False, confirm: str = "") -> Undo:
+        """Put the target back as it was. With `plan_only` says what that would do and writes nothing."""
+        from rehouse.reports_data import rollback_data
+
+        plan, folder = self.load_plan(self._applied())
+        with self.target() as target:
+            org = target.org()
+            if not plan_only and confirm not in (org.name, org.id):
+                raise GateError(
+                    "rollback confirmed",
+                    f"rolling back deletes records in {org.name!r}",
+                    hint=f"look at `rehouse rollback --plan`, then repeat with --confirm {json.dumps(org.name)}",
+                )
+            with self._running(plan, folder, target) as run:
+                undo = plan_undo(run) if plan_only else roll_back(run, by)
+        rollback_data(self, undo, done=not plan_only)
+        return undo
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _running(self, plan: Plan, folder: Path, target: Target, *, only: Path | None = None) -> Iterator[Run]:
+        scratch = self.workspace.work / "scratch"
+        with self.ledger(target.org()) as ledger, open_engine(scratch) as connection:
+            yield Run(
+                plan=plan,
+                folder=folder,
+                target=target,
+                ledger=ledger,
+                sink=self.sink,
+                connection=connection,
+                scratch=scratch,
+                files=self._files_root(),
+                only=only,
+                stop_percent=self.decisions().thresholds_now()["quarantine_percent"],
+            )
+
+    def _files_root(self) -> Path:
+        source = self.workspace.source_path()
+        return source if source.is_dir() else source.parent
+
+    def _run(self, plan: Plan, folder: Path, target: Target, verb: Verb, by: str, *, only: Path | None = None) -> str:
+        org = target.org()
+        since = dict(self.state().get("since", {}))
+        if org.id not in since:
+            self._remember(since={**since, org.id: iso(org.now)})
+        with self._running(plan, folder, target, only=only) as run:
+            run.ledger.append(Decision({"decisions": digest_of(self.decisions().model_dump()), "plan": plan.digest}))
+            done = run_plan(run, verb, by or getpass.getuser())
+        used = target.calls_used()
+        self._remember(calls={k: self.calls().get(k, 0) + v for k, v in used.items()})
+        return done
+
+    def _reconcile(self, plan: Plan, folder: Path, target: Target, *, only: Path | None = None) -> Reconciled:
+        org = target.org()
+        since = datetime.fromisoformat(str(self.state().get("since", {}).get(org.id, iso(org.now))))
+        name = "sample" if only else "final"
+        with self.ledger(org, write=False) as ledger, open_engine(self.workspace.work / "scratch") as connection:
+            looking = Looking(
+                plan=plan,
+                folder=folder,
+                recipe=self.recipe(),
+                snapshot=self.snapshot(),
+                target=target,
+                ledger=ledger,
+                connection=connection,
+                work=self.workspace.work / name,
+                out=self.workspace.private / "diff" / f"{name}.parquet",
+                sink=self.sink,
+                since=since,
+                only=only,
+            )
+            result = reconcile(looking)
+            if only is not None:
+                sample_data(self, plan, connection, result)
+        return result
+
+    def _ours(self, target: Target) -> frozenset[str]:
+        """Ids of records that we created: they are no match for themselves."""
+        with self.ledger(target.org(), write=False) as ledger, open_engine(self.workspace.work / "scratch") as engine:
+            ledger.id_map(engine)
+            found = engine.execute("SELECT id FROM id_map WHERE how = 'inserted'").fetchall()
+        return frozenset(r[0] for r in found)
+
+    def _gates(self, plan: Plan, folder: Path, target: Target) -> list[gates.Gate]:
+        """Every gate between this plan and the target, in the order in which a person meets them."""
+        decisions = self.decisions()
+        recipe = self.recipe()
+        owners = json.loads((folder / OWNERS).read_text(encoding="utf-8"))
+        binding = bind(target, recipe)
+        fields: dict[str, set[str]] = {}
+        for c in plan.consignments:
+            fields.setdefault(c.object, set()).update(c.fields)
+        emails = [o["email"] for o in owners]
+        now = used_facts(binding, recipe, fields, match_owners(emails, binding.users, decisions.owner_of()))
+        actions = decisions.automation_actions()
+        blocking = [
+            {"id": a.id, "effect": f"{a.kind} {a.name} on {a.object}: {a.effect}"}
+            for a in binding.automations
+            if (a.active or a.id in actions) and a.blocks
+        ]
+        with open_engine(self.workspace.work / "scratch") as connection:
+            waiting = self._waiting_owners(connection, folder)
+            lost_deals, lost_accounts = self._quarantined(connection, folder, recipe)
+        moved = differences(_json(plan.facts), _json(now))
+        return [
+            gates.map_gate(recipe, decisions),
+            gates.owner_gate(owners, waiting),
+            gates.risk_gate(self.discovery().risks, decisions),
+            gates.automation_gate(blocking, decisions),
+            gates.forecast_gate(plan),
+            gates.threshold_gate(plan, decisions, lost_deals, lost_accounts),
+            gates.facts_gate(moved),
+            gates.sample_gate(plan, decisions),
+        ]
+
+    def _waiting_owners(self, connection: Any, folder: Path) -> dict[str, int]:
+        found = connection.execute(
+            f"SELECT coalesce(raw, ''), count(*) FROM {parquet(folder / ISSUES)} "
+            "WHERE code = 'owner_undecided' GROUP BY 1"
+        ).fetchall()
+        return dict(found)
+
+    def _quarantined(self, connection: Any, folder: Path, recipe: Recipe) -> tuple[int, int]:
+        """Open deals, and merged records (accounts), that would be quarantined."""
+        planned = parquet(folder / PLANNED)
+        where = self.workspace.layout().pipelines
+        deals = 0
+        snapshot = self.snapshot()
+        if where is not None and where.object in snapshot.objects and where.status:
+            closed = ", ".join(text(v) for v in (*where.won, *where.lost)) or "''"
+            deals = count(
+                connection,
+                f"SELECT count(DISTINCT p.rid) FROM {planned} p JOIN {parquet(snapshot.objects[where.object].path)} s "
+                f"ON s._rid = p.rid WHERE p.object = {text(where.object)} AND p.outcome = 'quarantined' "
+                f"AND coalesce(trim(s.{ident(where.status)}), '') NOT IN ({closed})",
+            )
+        merged = [text(o.name) for _, o in recipe.outputs() if o.merge is not None]
+        accounts = count(
+            connection,
+            f"SELECT count(DISTINCT key) FROM {planned} WHERE outcome = 'quarantined' "
+            f"AND output IN ({', '.join(merged) or 'NULL'})",
+        )
+        return deals, accounts
+
+    def _put_back(self, plan: Plan, folder: Path, target: Target) -> None:
+        """The next start after a crash first switches on again what was off."""
+        with self.ledger(target.org(), write=False) as ledger:
+            left_off = ledger.automations_off()
+        if left_off:
+            with self._running(plan, folder, target) as run:
+                run.id = run.ledger.run
+                restore_automations(run)
+
+    def _clear_other_recipe(self, plan: Plan, target: Target, by: str) -> None:
+        """A sample of an older recipe is rolled back before a new one is loaded."""
+        with self.ledger(target.org(), write=False) as ledger:
+            digests = [r.event.plan for _, r in ledger.events(RunOpened) if isinstance(r.event, RunOpened)]
+        if not digests or not self._ours(target):
+            return
+        last, folder = self.load_plan(digests[-1])
+        if last.recipe != plan.recipe:
+            with self._running(last, folder, target) as run:
+                run.note("the recipe changed since the last sample: rolling that back first")
+                roll_back(run, by or getpass.getuser())
+
+    def _applied(self) -> str:
+        """Digest of the plan of the newest run that wrote to the target."""
+        with self.target() as target, self.ledger(target.org(), write=False) as ledger:
+            digests = [
+                r.event.plan
+                for _, r in ledger.events(RunOpened)
+                if isinstance(r.event, RunOpened) and r.event.verb != Verb.ROLLBACK
+            ]
+        if not digests:
+            raise UserError("nothing has been loaded yet", hint="rehouse sample, then rehouse apply")
+        return digests[-1]
+
+    def _intact(self, plan: Plan, folder: Path) -> None:
+        for consignment in plan.consignments:
+            if file_digest(folder / consignment.file) != consignment.sha256:
+                raise FatalError(
+                    f"consignment {consignment.name} is not the one that was planned", hint="make a new plan"
+                )
+
+    def calls(self) -> dict[str, int]:
+        """Requests of the runs so far, as the connector counted them."""
+        return dict(self.state().get("calls", {}))
+
+    def state(self) -> dict[str, Any]:
+        """What this migration remembers between commands: newest snapshot, plan, sample."""
+        path = self.workspace.private / "state.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+    def _remember(self, **changes: Any) -> None:
+        state = {**self.state(), **changes}
+        write_text(self.workspace.private / "state.json", json.dumps(state, indent=1, ensure_ascii=False) + "\n")
+
+    def loaded(self) -> dict[str, Any]:
+        """Accepted and refused records per output, by the ledger, of everything loaded so far."""
+        with self.target() as target, self.ledger(target.org(), write=False) as ledger:
+            with open_engine(self.workspace.work / "scratch") as connection:
+                ledger.outcomes_view(connection)
+                found = connection.execute(
+                    "SELECT object, count(*) FILTER (ok), count(*) FILTER (NOT ok) FROM outcomes "
+                    "WHERE op <> 'delete' GROUP BY object ORDER BY object"
+                ).fetchall()
+        outputs = {r[0]: {"accepted": r[1], "refused": r[2]} for r in found}
+        return {"outputs": outputs, "refused": sum(r[2] for r in found)}
+
+    def explain(self, object_name: str, key: str) -> dict[str, Any]:
+        """One record's story, from the cell of the export to the field of the target and back."""
+        plan, folder = self.load_plan(self._applied())
+        with self.target() as target, self.ledger(target.org(), write=False) as ledger:
+            with open_engine(self.workspace.work / "scratch") as connection:
+                return tell(connection, plan, folder, self.recipe(), self.snapshot(), target, ledger, object_name, key)
+
+    def status(self) -> dict[str, Any]:
+        """Where the migration stands: what is done, what comes next, what is shut. Asks the target nothing."""
+        from rehouse.status import status_of
+
+        return status_of(self)
+
+
+def discover_file(file: Path, source: str, control_totals: Path | None, sink: Sink) -> dict[str, Any]:
+    """Discover a stranger's export before anything is set up; keeps nothing."""
+    layout = load_layout(source)
+    with TemporaryDirectory(prefix="rehouse-") as scratch:
+        snapshot = stage(file, layout, Path(scratch) / "staging", control_totals=control_totals, sink=sink)
+        return discover(snapshot, layout, Path(scratch) / "discovery", sink=sink).as_dict()
+
+
+def _json(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data as it reads after a round trip through JSON (tuples as lists)."""
+    return dict(json.loads(json.dumps(data)))

@@ -1,0 +1,161 @@
+"""What each report is made of, gathered from the files of a migration and handed to `rehouse.reports`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from rehouse.apply.undo import Undo
+from rehouse.clock import iso
+from rehouse.connectors.base import SwitchesAutomations, Target
+from rehouse.discover.discovery import FINDINGS, Discovery
+from rehouse.gates import Gate
+from rehouse.ledger.events import AutomationOff, AutomationOn
+from rehouse.mapping.rows import rows
+from rehouse.plan.build import OWNERS
+from rehouse.plan.engine import parquet
+from rehouse.plan.stages import Plan
+from rehouse.reports import write
+from rehouse.staging.manifest import Snapshot
+from rehouse.verify.reconcile import Reconciled, table_rows
+
+if TYPE_CHECKING:
+    from rehouse.migration import Migration
+    from rehouse.workspace import Workspace
+
+NOT_TRIED = (
+    "Not yet run on a live org: everything here was measured against the local sandbox server.",
+    "The sandbox has no Apex and no real flows; what these would do to a load is not shown here.",
+)
+DIFFERENCES_SHOWN = 500
+
+
+def write_discovery(workspace: Workspace, snapshot: Snapshot, found: Discovery) -> list[Path]:
+    """The scope document and the data-quality report."""
+    from rehouse.reports.discovered import quality_data, scope_data
+
+    config = workspace.load()
+    scope = scope_data(found.as_dict(), snapshot, migration=config.name, platform=config.source.platform)
+    quality = quality_data(found.as_dict(), migration=config.name)
+    return [write("scope", scope, workspace.reports)[0], write("quality", quality, workspace.reports)[0]]
+
+
+def plan_data(migration: Migration, plan: Plan, folder: Path, gates: Sequence[Gate]) -> Path:
+    """The plan report: stages, schema, owners, gates, forecast, issues, losses."""
+    recipe = migration.recipe()
+    confirmed = migration.decisions().confirmed()
+    known = rows(recipe)
+    creates = recipe.blueprint.creates
+    data: dict[str, Any] = {
+        **plan.as_dict(),
+        "migration": migration.workspace.load().name,
+        "owners": json.loads((folder / OWNERS).read_text(encoding="utf-8")),
+        "confirmed": {"rows": sum(1 for r in known if confirmed.get(r.id) == r.hash), "of": len(known)},
+        "gates": [g.as_dict() for g in gates],
+        "schema": {
+            "fields": [f"{f.object}.{f.field.name}" for f in creates.fields],
+            "record_types": [f"{t.object}.{t.name}" for t in creates.record_types],
+        },
+    }
+    return write("plan", data, migration.workspace.reports)[0]
+
+
+def sample_data(migration: Migration, plan: Plan, connection: duckdb.DuckDBPyConnection, result: Reconciled) -> Path:
+    """The sample's field-level diff, every value with its verdict."""
+    verdicts = dict(connection.execute("SELECT verdict, count(*) FROM compared GROUP BY 1").fetchall())
+    figures = result.diff.as_dict()
+    data = {
+        "migration": migration.workspace.load().name,
+        "made_at": iso(migration.clock.now()),
+        "plan": plan.digest,
+        "records": result.diff.records,
+        "verdicts": verdicts,
+        "unexplained": result.diff.unexplained,
+        "fields": figures["fields"],
+        "rows": table_rows(connection, "compared", 20_000),
+        "approved": None,
+    }
+    return write("sample", data, migration.workspace.reports)[0]
+
+
+def completion_data(
+    migration: Migration,
+    plan: Plan,
+    folder: Path,
+    target: Target,
+    result: Reconciled,
+    answer_key: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The completion report: books, diff, counts, forecast beside actual, certificate."""
+    with migration.ledger(target.org(), write=False) as ledger:
+        events = sum(1 for _ in ledger.events())
+        head, problems = ledger.head(), ledger.verify()
+        off = [r.event.name for _, r in ledger.events(AutomationOff) if isinstance(r.event, AutomationOff)]
+        on = [r.event.name for _, r in ledger.events(AutomationOn) if isinstance(r.event, AutomationOn)]
+        left_off = [a.name for a in ledger.automations_off()]
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE VIEW differences AS SELECT * FROM {parquet(result.diff.differences)}")
+        differences = table_rows(connection, "differences", DIFFERENCES_SHOWN)
+    snapshot = migration.snapshot()
+    state_calls = migration.calls()
+    data: dict[str, Any] = {
+        "migration": migration.workspace.load().name,
+        "made_at": iso(migration.clock.now()),
+        "plan": plan.digest,
+        "org": dict(plan.org),
+        "complete": "the control totals" if snapshot.controls_given else "the files",
+        "books": result.books.as_dict(),
+        "unbalanced": result.books.unbalanced(),
+        "reasons": result.books.reasons,
+        "targets": {name: dict(figures) for name, figures in result.targets.items()},
+        "diff": result.diff.as_dict(),
+        "differences": differences,
+        "forecast": dict(plan.forecast),
+        "actual": state_calls,
+        "automations": {"off": off, "on_again": on, "left_off": left_off},
+        "ledger": {"head": head, "events": events, "verified": not problems, "problems": problems},
+        "flaws": flaws_found(migration, answer_key) if answer_key else None,
+        "rollback": None,
+        "limits_said": list(NOT_TRIED),
+    }
+    if isinstance(target, SwitchesAutomations):
+        objects = sorted({c.object for c in plan.consignments})
+        data["automations"]["active_now"] = [a.name for a in target.automations(objects) if a.active]
+    path, _ = write("completion", data, migration.workspace.reports)
+    data["report"] = str(path)
+    return data
+
+
+def flaws_found(migration: Migration, answer_key: Mapping[str, Any]) -> dict[str, Any]:
+    """Planted flaws against findings, by identity (kind, object, key, field). The reader never saw the key."""
+    planted = {(f["kind"], f["object"], f["key"], f["field"]) for f in answer_key["flaws"]}
+    path = migration.workspace.private / "discovery" / FINDINGS
+    with duckdb.connect() as connection:
+        found = set(
+            connection.execute(
+                f"SELECT kind, object, coalesce(key, ''), coalesce(field, '') FROM {parquet(path)}"
+            ).fetchall()
+        )
+    return {
+        "planted": len(planted),
+        "found": len(planted & found),
+        "false": len(found - planted),
+        "missed": sorted(planted - found)[:20],
+        "not_planted": sorted(found - planted)[:20],
+    }
+
+
+def rollback_data(migration: Migration, undo: Undo, *, done: bool) -> Path:
+    """What a rollback does, or did."""
+    data = {
+        "migration": migration.workspace.load().name,
+        "made_at": iso(migration.clock.now()),
+        "plan": undo.as_dict(),
+        "done": done,
+        "figures": {"kept": undo.kept_count},
+    }
+    return write("rollback", data, migration.workspace.reports)[0]
