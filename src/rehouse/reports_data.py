@@ -14,12 +14,14 @@ from rehouse.clock import iso
 from rehouse.connectors.base import SwitchesAutomations, Target
 from rehouse.discover.discovery import FINDINGS, Discovery
 from rehouse.gates import Gate
+from rehouse.knowledge.load import load_platform
 from rehouse.ledger.events import AutomationOff, AutomationOn
 from rehouse.mapping.rows import rows
 from rehouse.plan.build import OWNERS
 from rehouse.plan.engine import parquet
 from rehouse.plan.stages import Plan
 from rehouse.reports import write
+from rehouse.reports.discovered import quality_of, scope_of
 from rehouse.staging.manifest import Snapshot
 from rehouse.verify.reconcile import Reconciled, table_rows
 
@@ -36,11 +38,15 @@ DIFFERENCES_SHOWN = 500
 
 def write_discovery(workspace: Workspace, snapshot: Snapshot, found: Discovery) -> list[Path]:
     """The scope document and the data-quality report."""
-    from rehouse.reports.discovered import quality_data, scope_data
-
     config = workspace.load()
-    scope = scope_data(found.as_dict(), snapshot, migration=config.name, platform=config.source.platform)
-    quality = quality_data(found.as_dict(), migration=config.name)
+    scope = scope_of(
+        found.as_dict(),
+        migration=config.name,
+        platform=config.source.platform,
+        label=load_platform(config.source.platform).label,
+        inputs=tuple({"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in snapshot.inputs),
+    )
+    quality = quality_of(found.as_dict(), migration=config.name)
     return [write("scope", scope, workspace.reports)[0], write("quality", quality, workspace.reports)[0]]
 
 

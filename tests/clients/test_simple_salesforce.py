@@ -88,7 +88,7 @@ def test_query_all_follows_the_pages(sf: Any) -> None:
     writer = csv.DictWriter(text, ["LastName", "Company"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    assert sf.bulk2.Lead.insert(csv_file=None, records=rows)[0]["numberRecordsFailed"] == 0
+    assert sf.bulk2.Lead.insert(records=rows, wait=0)[0]["numberRecordsFailed"] == 0
     found = sf.query_all("SELECT LastName FROM Lead WHERE Company = 'Pages' ORDER BY LastName")
     assert [r["LastName"] for r in found["records"]] == [r["LastName"] for r in rows]
     assert found["totalSize"] == 2300
@@ -98,17 +98,19 @@ def test_query_all_follows_the_pages(sf: Any) -> None:
 
 def test_bulk2_results_and_upsert(keyed: Any) -> None:
     rows = [{"Name": f"B{n}", "Legacy_Id__c": f"K-{n}"} for n in range(20)] + [{"Name": "", "Legacy_Id__c": "bad"}]
-    (job,) = keyed.bulk2.Account.upsert(records=rows, external_id_field="Legacy_Id__c")
+    (job,) = keyed.bulk2.Account.upsert(records=rows, external_id_field="Legacy_Id__c", wait=0)
     assert (job["numberRecordsTotal"], job["numberRecordsFailed"]) == (21, 1)
     good = list(csv.DictReader(io.StringIO(keyed.bulk2.Account.get_successful_records(job["job_id"]))))
     assert {row["Legacy_Id__c"] for row in good} == {f"K-{n}" for n in range(20)}
     failed = list(csv.DictReader(io.StringIO(keyed.bulk2.Account.get_failed_records(job["job_id"]))))
     assert failed[0]["sf__Error"].startswith("REQUIRED_FIELD_MISSING:")
-    pages = keyed.bulk2.Account.query("SELECT Id, Name FROM Account WHERE Legacy_Id__c LIKE 'K-%'", max_records=8)
+    pages = keyed.bulk2.Account.query(
+        "SELECT Id, Name FROM Account WHERE Legacy_Id__c LIKE 'K-%'", max_records=8, wait=0
+    )
     texts = list(pages)
     assert len(texts) == 3
     ids = [row["Id"] for text in texts for row in csv.DictReader(io.StringIO(text))]
-    (removed,) = keyed.bulk2.Account.delete(records=[{"Id": one} for one in ids])
+    (removed,) = keyed.bulk2.Account.delete(records=[{"Id": one} for one in ids], wait=0)
     assert removed["numberRecordsFailed"] == 0
     assert keyed.query("SELECT COUNT() FROM Account WHERE Legacy_Id__c LIKE 'K-%'")["totalSize"] == 0
 

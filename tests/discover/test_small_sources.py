@@ -6,18 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from rehouse.discover import FINDINGS, Discovery, discover
-from rehouse.knowledge import Layout, load_layout
+from rehouse.knowledge import load_layout
 from rehouse.staging import stage
 
 BASE = load_layout("planports")
 
 
-def look(folder: Path, name: str, text: str, layout: Layout = BASE) -> tuple[Discovery, list[tuple[Any, ...]]]:
+def look(folder: Path, name: str, text: str) -> tuple[Discovery, list[tuple[Any, ...]]]:
     path = folder / name
     path.write_text(text, encoding="utf-8")
-    result = discover(stage(path, layout, folder / "staged"), layout, folder / "discovery")
+    return look_at(folder, path)
+
+
+def look_at(folder: Path, source: Path, **options: Any) -> tuple[Discovery, list[tuple[Any, ...]]]:
+    snapshot = stage(source, BASE, folder / "staged")
+    result = discover(snapshot, BASE, folder / "discovery", **options)
     rows = pq.read_table(folder / "discovery" / FINDINGS).to_pylist()
     return result, [(row["kind"], row["key"], row["field"]) for row in rows]
 
@@ -68,3 +74,18 @@ def test_lost_letters_are_a_risk_not_a_finding(tmp_path: Path) -> None:
     discovery, findings = look(tmp_path, "kişiler.csv", "Kayıt No;Ad Soyad\n1;Ay\ufffde\n")
     assert findings == []
     assert next(risk for risk in discovery.risks if risk["id"] == "letters_lost")["count"] == 1
+
+
+@pytest.mark.req("COM-FILE-04", "COM-FILE-06")
+@pytest.mark.parametrize(("limit", "over"), [(10, []), (9, [("file_too_large", "D1", "size")]), (0, [])])
+def test_the_size_limit_is_inclusive(tmp_path: Path, limit: int, over: list[tuple[str, str, str]]) -> None:
+    source = tmp_path / "export"
+    (source / "files" / "Kişi" / "1").mkdir(parents=True)
+    (source / "files" / "Kişi" / "1" / "a.txt").write_bytes(b"0123456789")
+    (source / "kişiler.csv").write_text("Kayıt No;Ad Soyad\n1;Ali\n", encoding="utf-8")
+    header = "Dosya No;Bağlı Kayıt Türü;Bağlı Kayıt No;Dosya Adı\n"
+    (source / "dosyalar.csv").write_text(f"{header}D1;Kişi;1;a.txt\n", encoding="utf-8")
+    discovery, findings = look_at(tmp_path, source, limit_bytes=limit)
+    assert findings == over
+    assert discovery.files["over_limit"] == len(over)
+    assert discovery.files["largest"] == [{"key": "D1", "name": "a.txt", "bytes": 10}]

@@ -92,7 +92,6 @@ def test_column_letters() -> None:
     assert all(column_position(f"{column_letter(n)}9") == n for n in range(800))
 
 
-@pytest.mark.req("COM-DISC-06")
 def test_text_is_left_exactly_as_it_is(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "Çığ Şişecam")
     texts = ["  spaces  ", decomposed, "line\nbreak\r\nend", "1.234,56", "0532 123", "=1+1", "\u00a0"]

@@ -32,7 +32,6 @@ BROKEN = [
 ]
 
 
-@pytest.mark.req("COM-DISC-07")
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_input_is_refused_with_its_place(tmp_path: Path, name: str) -> None:
     (broken,) = broken_inputs(tmp_path / "in", only=[name])

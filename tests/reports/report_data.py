@@ -11,7 +11,9 @@ SOURCE = {"contacts": 600, "deals": 240, "activities": 3_100, "files": 45}
 
 
 def books() -> dict[str, Any]:
-    def outcome(loaded: int, merged: int = 0, skipped: int = 0, quarantined: int = 0, waiting: int = 0) -> dict[str, int]:
+    def outcome(
+        loaded: int, merged: int = 0, skipped: int = 0, quarantined: int = 0, waiting: int = 0
+    ) -> dict[str, int]:
         return {
             "loaded": loaded,
             "merged": merged,
@@ -23,7 +25,10 @@ def books() -> dict[str, Any]:
     return {
         "contacts": {"source": 600, "outcomes": {"Account": outcome(131, 42, 427), "Contact": outcome(585, 12, 0, 3)}},
         "deals": {"source": 240, "outcomes": {"Opportunity": outcome(239, 0, 0, 1)}},
-        "activities": {"source": 3_100, "outcomes": {"Task": outcome(2_180, 0, 920), "Event": outcome(918, 0, 2_180, 2)}},
+        "activities": {
+            "source": 3_100,
+            "outcomes": {"Task": outcome(2_180, 0, 920), "Event": outcome(918, 0, 2_180, 2)},
+        },
         "files": {"source": 45, "outcomes": {"ContentVersion": outcome(43, 0, 2)}},
     }
 
@@ -45,7 +50,15 @@ def difference(number: int, verdict: str = "edited since", field: str = "Phone",
 
 def field_counts() -> list[dict[str, Any]]:
     return [
-        {"output": "Contact", "object": "Contact", "field": f, "compared": 585, "equal": e, "as_planned": p, "different": d}
+        {
+            "output": "Contact",
+            "object": "Contact",
+            "field": f,
+            "compared": 585,
+            "equal": e,
+            "as_planned": p,
+            "different": d,
+        }
         for f, e, p, d in [
             ("FirstName", 580, 5, 0),
             ("LastName", 583, 2, 0),
@@ -150,7 +163,10 @@ def completion(**changes: Any) -> dict[str, Any]:
 
 def plan(**changes: Any) -> dict[str, Any]:
     planned = {
-        obj: {out: {("load" if o == "loaded" else o): n for o, n in counts.items() if n} for out, counts in b["outcomes"].items()}
+        obj: {
+            out: {("load" if o == "loaded" else o): n for o, n in counts.items() if n}
+            for out, counts in b["outcomes"].items()
+        }
         for obj, b in books().items()
     }
     data: dict[str, Any] = {
@@ -160,7 +176,13 @@ def plan(**changes: Any) -> dict[str, Any]:
         "made_at": "2026-03-01T09:00:00.000Z",
         "source": "Old CRM",
         "target": "New CRM",
-        "org": {"id": "00D000000000001", "name": "Acme test", "is_test": True, "edition": "Enterprise", "user": "mig@acme.example"},
+        "org": {
+            "id": "00D000000000001",
+            "name": "Acme test",
+            "is_test": True,
+            "edition": "Enterprise",
+            "user": "mig@acme.example",
+        },
         "recipe": "c4" * 32,
         "snapshot": "5d1e",
         "facts": {},
@@ -216,7 +238,12 @@ def plan(**changes: Any) -> dict[str, Any]:
                 "Opportunity": [{"name": "Score__c", "label": "Score", "kind": "decimal", "digits": 18, "scale": 2}],
             },
             "record_types": [
-                {"object": "Opportunity", "name": "Sales", "label": "Sales", "stages": [{"value": "New"}, {"value": "Won"}]}
+                {
+                    "object": "Opportunity",
+                    "name": "Sales",
+                    "label": "Sales",
+                    "stages": [{"value": "New"}, {"value": "Won"}],
+                }
             ],
         },
         "automations": [
@@ -244,14 +271,21 @@ def sample(**changes: Any) -> dict[str, Any]:
         "unexplained": 1,
         "fields": field_counts(),
         "rows": [
-            difference(1, "equal", "Email", source="ayse.demir@acme.example", planned="ayse.demir@acme.example", landed="ayse.demir@acme.example"),
+            difference(
+                1,
+                "equal",
+                "Email",
+                source="ayse.demir@acme.example",
+                planned="ayse.demir@acme.example",
+                landed="ayse.demir@acme.example",
+            ),
             difference(1, "as planned", landed="+905321234567"),
             difference(2, "as planned", "Description", source=HOSTILE, planned=HOSTILE, landed=HOSTILE),
             difference(3, "changed", "Title", source="Müdür", planned="Müdür", landed="Mudur"),
         ],
         "approved": None,
         "example": {
-            "title": "Ayşe Demir, with everything that hangs on her",
+            "title": "A contact with everything that hangs on it",
             "object": "contacts",
             "key": "c-0001",
             "id": "003A00000000001",
@@ -270,7 +304,15 @@ def sample(**changes: Any) -> dict[str, Any]:
                     "verdict": "as planned",
                 }
             ],
-            "related": [{"output": "Task", "object": "activities", "key": "a-00031", "id": "00T1", "text": "Call about the offer"}],
+            "related": [
+                {
+                    "output": "Task",
+                    "object": "activities",
+                    "key": "a-00031",
+                    "id": "00T1",
+                    "text": "Call about the offer",
+                }
+            ],
         },
     }
     return {**data, **changes}
@@ -286,7 +328,15 @@ def scope(**changes: Any) -> dict[str, Any]:
             "snapshot": "5d1e",
             "files": [{"name": "export.xlsx", "bytes": 1_204_224, "sha256": "0f" * 32}],
             "controls": [
-                {"object": "contacts", "what": "count", "column": "", "group": "", "expected": "600", "found": "600", "matches": True}
+                {
+                    "object": "contacts",
+                    "what": "count",
+                    "column": "",
+                    "group": "",
+                    "expected": "600",
+                    "found": "600",
+                    "matches": True,
+                }
             ],
             "complete": "relative to control totals",
         },
@@ -319,8 +369,18 @@ def scope(**changes: Any) -> dict[str, Any]:
         ],
         "pipelines": [{"pipeline": "Satış", "stage": "Yeni", "records": 80, "sums": {"TRY": "120000.00"}}],
         "owners": [
-            {"email": "deniz@acme.example", "name": "Deniz Kaya", "status": "active", "counts": {"contacts": 400, "deals": 200}},
-            {"email": "selin@acme.example", "name": "Selin Ak", "status": "departed", "counts": {"contacts": 200, "deals": 40}},
+            {
+                "email": "deniz@acme.example",
+                "name": "Deniz Kaya",
+                "status": "active",
+                "counts": {"contacts": 400, "deals": 200},
+            },
+            {
+                "email": "selin@acme.example",
+                "name": "Selin Ak",
+                "status": "departed",
+                "counts": {"contacts": 200, "deals": 40},
+            },
         ],
         "files": {
             "given": True,
@@ -344,9 +404,16 @@ def scope(**changes: Any) -> dict[str, Any]:
                 "status": "open",
             }
         ],
-        "automations": {"statement": "The export contains no automations.", "not_exported": ["workflows"], "questions": ["Which e-mails are sent?"]},
+        "automations": {
+            "statement": "The export contains no automations.",
+            "not_exported": ["workflows"],
+            "questions": ["Which e-mails are sent?"],
+        },
         "facts": ["the sheet Notes was not read: not in scope"],
-        "volumes": [{"object": "contacts", "records": 600}, {"object": "attached files on disk", "records": 43, "bytes": 21_000_000}],
+        "volumes": [
+            {"object": "contacts", "records": 600},
+            {"object": "attached files on disk", "records": 43, "bytes": 21_000_000},
+        ],
     }
     return {**data, **changes}
 
@@ -380,7 +447,9 @@ def quality(**changes: Any) -> dict[str, Any]:
                 "affects": "texts",
                 "objects": {"contacts": 1},
                 "mitigation": "repair",
-                "examples": [{"object": "contacts", "key": "c-0010", "field": "city", "value": HOSTILE, "message": "damaged"}],
+                "examples": [
+                    {"object": "contacts", "key": "c-0010", "field": "city", "value": HOSTILE, "message": "damaged"}
+                ],
             },
         ],
         "duplicates": [
@@ -393,8 +462,24 @@ def quality(**changes: Any) -> dict[str, Any]:
             }
         ],
         "completeness": [
-            {"object": "contacts", "field": "full_name", "header": "Ad Soyad", "rows": 600, "filled": 597, "fill": 0.995, "required": True},
-            {"object": "contacts", "field": "city", "header": "Şehir", "rows": 600, "filled": 410, "fill": 0.6833, "required": False},
+            {
+                "object": "contacts",
+                "field": "full_name",
+                "header": "Ad Soyad",
+                "rows": 600,
+                "filled": 597,
+                "fill": 0.995,
+                "required": True,
+            },
+            {
+                "object": "contacts",
+                "field": "city",
+                "header": "Şehir",
+                "rows": 600,
+                "filled": 410,
+                "fill": 0.6833,
+                "required": False,
+            },
         ],
         "recommendations": ["e-mail addresses that a target may refuse (7): correct them in the source"],
     }
@@ -412,4 +497,11 @@ def rollback(**changes: Any) -> dict[str, Any]:
     return {**data, **changes}
 
 
-EVERY = {"scope": scope, "quality": quality, "plan": plan, "sample": sample, "completion": completion, "rollback": rollback}
+EVERY = {
+    "scope": scope,
+    "quality": quality,
+    "plan": plan,
+    "sample": sample,
+    "completion": completion,
+    "rollback": rollback,
+}

@@ -18,7 +18,7 @@ from core_support import START, add_keys, csv_text, ids, open_org, read_results,
 from rehouse.clock import ManualClock
 from rehouse.sandbox.salesforce.bulk import BulkJobs
 from rehouse.sandbox.salesforce.org import Org
-from rehouse.sandbox.salesforce.outcome import ApiError
+from rehouse.sandbox.salesforce.outcome import ApiError, RowError
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def jobs(org: Org) -> Iterator[BulkJobs]:
 
 @pytest.mark.req("COM-RUN-04")
 def test_insert_echoes_every_column_and_joins_by_key(org: Org, jobs: BulkJobs) -> None:
-    rows = [(f"A-{n}", "" if n == 7 else f"Name, \"{n}\"", "") for n in range(120)]
+    rows = [(f"A-{n}", "" if n == 7 else f'Name, "{n}"', "") for n in range(120)]
     job = run_job(jobs, {"object": "Account", "operation": "insert"}, ("Legacy_Id__c", "Name", "Phone"), rows)
     info = jobs.info(job)
     assert (info["state"], info["numberRecordsProcessed"], info["numberRecordsFailed"]) == ("JobComplete", 120, 1)
@@ -62,7 +62,9 @@ def test_insert_echoes_every_column_and_joins_by_key(org: Org, jobs: BulkJobs) -
 
 def test_empty_cells_and_nulls(org: Org, jobs: BulkJobs) -> None:
     made = ids(org.insert("Account", [{"Name": "A", "Phone": "1", "Site": "s"}]))[0]
-    run_job(jobs, {"object": "Account", "operation": "update"}, ("Id", "Name", "Phone", "Site"), [(made, "", "#N/A", "t")])
+    run_job(
+        jobs, {"object": "Account", "operation": "update"}, ("Id", "Name", "Phone", "Site"), [(made, "", "#N/A", "t")]
+    )
     record = org.retrieve("Account", made, ["Name", "Phone", "Site"])
     assert (record["Name"], record["Phone"], record["Site"]) == ("A", None, "t")
 
@@ -71,7 +73,9 @@ def test_upsert_with_parent_keys(org: Org, jobs: BulkJobs) -> None:
     account = ids(org.insert("Account", [{"Name": "A", "Legacy_Id__c": "A-17"}]))[0]
     spec = {"object": "Contact", "operation": "upsert", "externalIdFieldName": "Legacy_Id__c"}
     headers = ("Legacy_Id__c", "LastName", "Account.Legacy_Id__c", "Birthdate")
-    first = run_job(jobs, spec, headers, [("C-1", "Rossi", "A-17", ""), ("C-2", "Bianchi", "A-18", ""), ("C-3", "V", "", "6/15/19")])
+    first = run_job(
+        jobs, spec, headers, [("C-1", "Rossi", "A-17", ""), ("C-2", "Bianchi", "A-18", ""), ("C-3", "V", "", "6/15/19")]
+    )
     assert [r["sf__Created"] for r in read_results(jobs, first, "successful")] == ["true"]
     errors = {r["Legacy_Id__c"]: r["sf__Error"] for r in read_results(jobs, first, "failed")}
     assert errors == {
@@ -170,10 +174,21 @@ def test_rows_beyond_the_allowance_stay_unprocessed(org: Org, jobs: BulkJobs) ->
     assert [r["Name"] for r in left] == [f"Name {n}" for n in range(100, 130)]
 
 
+def test_rows_taken_out_by_a_fault_are_reported_and_not_written(org: Org, jobs: BulkJobs) -> None:
+    lock = RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record")
+    jobs.row_faults = lambda job, batch, count: {1: lock} if batch == 0 else {}
+    job = run_job(jobs, {"object": "Account", "operation": "insert"}, ("Name",), [("A",), ("B",), ("C",)])
+    assert [r["Name"] for r in read_results(jobs, job, "failed")] == ["B"]
+    assert read_results(jobs, job, "failed")[0]["sf__Error"].endswith("access to this record:--")
+    assert {r["Name"] for r in org.query("SELECT Name FROM Account").records(0, 5)} == {"A", "C"}
+
+
 def test_query_pages_hold_every_record_once(org: Org, jobs: BulkJobs) -> None:
     rows = [{"Name": f"line\n{n:04}", "Legacy_Id__c": f"A-{n}"} for n in range(2300)]
     ids(org.insert("Account", rows))
-    job = jobs.create_query({"operation": "query", "query": "SELECT Legacy_Id__c, Name, Owner.Name FROM Account"}, "", 66)
+    job = jobs.create_query(
+        {"operation": "query", "query": "SELECT Legacy_Id__c, Name, Owner.Name FROM Account"}, "", 66
+    )
     assert jobs.wait(30)
     assert jobs.info(job["id"])["numberRecordsProcessed"] == 2300
     found: list[str] = []
@@ -189,7 +204,12 @@ def test_query_pages_hold_every_record_once(org: Org, jobs: BulkJobs) -> None:
 
 
 @pytest.mark.parametrize(
-    "soql", ["SELECT COUNT(Id) FROM Account", "SELECT Id, (SELECT Id FROM Contacts) FROM Account", "SELECT BillingAddress FROM Account"]
+    "soql",
+    [
+        "SELECT COUNT(Id) FROM Account",
+        "SELECT Id, (SELECT Id FROM Contacts) FROM Account",
+        "SELECT BillingAddress FROM Account",
+    ],
 )
 def test_queries_that_bulk_refuses(jobs: BulkJobs, soql: str) -> None:
     with pytest.raises(ApiError) as refused:
@@ -228,7 +248,9 @@ def test_killed_in_the_middle_of_a_batch_loads_every_row_once(tmp_path: Path) ->
     jobs = BulkJobs(org, batch_rows=40)
     job = jobs.create_ingest({"object": "Account", "operation": "insert", "lineEnding": "LF"}, "", 66)["id"]
     upload = tmp_path / "up.csv"
-    upload.write_text(csv_text(("Legacy_Id__c", "Name"), [(f"A-{n}", "" if n % 9 == 0 else f"N {n}") for n in range(200)]))
+    upload.write_text(
+        csv_text(("Legacy_Id__c", "Name"), [(f"A-{n}", "" if n % 9 == 0 else f"N {n}") for n in range(200)])
+    )
     jobs.upload(job, upload)
     # Queued, not started: the process that dies does the work.
     jobs._move(job, ("Open",), "UploadComplete")
@@ -252,7 +274,9 @@ def test_killed_in_the_middle_of_a_batch_loads_every_row_once(tmp_path: Path) ->
         assert (info["state"], info["numberRecordsProcessed"]) == ("JobComplete", 200)
         good, bad = read_results(again, job, "successful"), read_results(again, job, "failed")
         assert sorted(r["Legacy_Id__c"] for r in good + bad) == sorted(f"A-{n}" for n in range(200))
-        stored = {r["Legacy_Id__c"]: r["Id"] for r in reopened.query("SELECT Id, Legacy_Id__c FROM Account").records(0, 500)}
+        stored = {
+            r["Legacy_Id__c"]: r["Id"] for r in reopened.query("SELECT Id, Legacy_Id__c FROM Account").records(0, 500)
+        }
         assert stored == {r["Legacy_Id__c"]: r["sf__Id"] for r in good}
     finally:
         again.stop()

@@ -31,7 +31,15 @@ def family(org: Org) -> dict[str, str]:
     deal = ids(
         org.insert(
             "Opportunity",
-            [{"Name": "O", "StageName": "Prospecting", "CloseDate": "2026-05-01", "AccountId": account, "CampaignId": campaign}],
+            [
+                {
+                    "Name": "O",
+                    "StageName": "Prospecting",
+                    "CloseDate": "2026-05-01",
+                    "AccountId": account,
+                    "CampaignId": campaign,
+                }
+            ],
         )
     )[0]
     role = ids(org.insert("OpportunityContactRole", [{"OpportunityId": deal, "ContactId": contact}]))[0]

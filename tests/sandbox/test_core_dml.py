@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from core_support import TEXT_KEY, add_field, add_keys, codes, grant, ids, open_org
+from core_support import TEXT_KEY, add_field, add_keys, codes, grant, ids, open_org, permission_set
 
 from rehouse.sandbox.salesforce.bootstrap import add_user
 from rehouse.sandbox.salesforce.ids import checksum, id18
@@ -96,9 +96,7 @@ def test_reference_by_external_id(org: Org) -> None:
     )
     assert org.retrieve("Contact", good.id, ["AccountId"])["AccountId"] == account
     assert bad.errors[0].code == "INVALID_FIELD"
-    assert bad.errors[0].message == (
-        "Foreign key external ID: A-18 not found for field Legacy_Id__c in entity Account"
-    )
+    assert bad.errors[0].message == ("Foreign key external ID: A-18 not found for field Legacy_Id__c in entity Account")
     task = org.insert("Task", [{"Subject": "x", "What": {"attributes": {"type": "Account"}, "Legacy_Id__c": "A-17"}}])
     assert org.retrieve("Task", ids(task)[0], ["WhatId"])["WhatId"] == account
 
@@ -218,7 +216,10 @@ def test_field_level_security(org: Org) -> None:
 def test_opportunity_follows_its_stage(org: Org) -> None:
     base = {"Name": "O", "CloseDate": "2026-02-01", "Amount": 200}
     won, own = ids(
-        org.insert("Opportunity", [{**base, "StageName": "Closed Won"}, {**base, "StageName": "Qualification", "Probability": 33}])
+        org.insert(
+            "Opportunity",
+            [{**base, "StageName": "Closed Won"}, {**base, "StageName": "Qualification", "Probability": 33}],
+        )
     )
     fields = ["IsClosed", "IsWon", "Probability", "ForecastCategory", "ExpectedRevenue", "FiscalYear"]
     record = org.retrieve("Opportunity", won, fields)
@@ -233,7 +234,17 @@ def test_stage_added_by_metadata_drives_new_deals(org: Org) -> None:
     values = org.schema.standard_value_set("OpportunityStage")
     org.schema.set_standard_value_set(
         "OpportunityStage",
-        [*values, {"fullName": "Handover", "label": "Handover", "closed": True, "won": True, "probability": 100, "forecastCategory": "Closed"}],
+        [
+            *values,
+            {
+                "fullName": "Handover",
+                "label": "Handover",
+                "closed": True,
+                "won": True,
+                "probability": 100,
+                "forecastCategory": "Closed",
+            },
+        ],
     )
     made = ids(org.insert("Opportunity", [{"Name": "O", "CloseDate": "2026-02-01", "StageName": "Handover"}]))[0]
     assert org.retrieve("Opportunity", made, ["IsWon"])["IsWon"] is True
@@ -360,7 +371,14 @@ def test_file_makes_document_and_links(org: Org) -> None:
     version = ids(
         org.insert(
             "ContentVersion",
-            [{"Title": "Plan", "PathOnClient": "plan.pdf", "VersionData": "aGVsbG8=", "FirstPublishLocationId": account}],
+            [
+                {
+                    "Title": "Plan",
+                    "PathOnClient": "plan.pdf",
+                    "VersionData": "aGVsbG8=",
+                    "FirstPublishLocationId": account,
+                }
+            ],
         )
     )[0]
     record = org.retrieve("ContentVersion", version, ["ContentDocumentId", "ContentSize", "FileType", "IsLatest"])
@@ -373,6 +391,51 @@ def test_file_makes_document_and_links(org: Org) -> None:
     assert [(r["LinkedEntityId"], r["ShareType"]) for r in links] == [(org.admin_id, "I"), (account, "V")]
     twice = {"ContentDocumentId": document, "LinkedEntityId": account, "ShareType": "V"}
     assert codes(org.insert("ContentDocumentLink", [twice])) == ["DUPLICATE_VALUE"]
+
+
+def test_note_is_a_document(org: Org) -> None:
+    note = ids(org.insert("ContentNote", [{"Title": "Call", "Content": "PHA+aGk8L3A+"}]))[0]
+    version = org.query(f"SELECT Id, FileType FROM ContentVersion WHERE ContentDocumentId = '{note}'").records(0, 2)
+    assert [v["FileType"] for v in version] == ["SNOTE"]
+    assert org.blob(version[0]["Id"]).read_bytes() == b"<p>hi</p>"
+    ids(org.delete("ContentNote", [note]))
+    assert [org.count(o) for o in ("ContentNote", "ContentDocument", "ContentVersion")] == [0, 0, 0]
+
+
+def test_logged_mail_makes_a_closed_task(org: Org) -> None:
+    account = ids(org.insert("Account", [{"Name": "A"}]))[0]
+    mail = {"Subject": "Offer", "Status": "3", "MessageDate": "2025-04-01T10:00:00Z", "RelatedToId": account}
+    made = ids(org.insert("EmailMessage", [mail]))[0]
+    activity = org.retrieve("EmailMessage", made, ["ActivityId"])["ActivityId"]
+    task = org.retrieve("Task", activity, ["TaskSubtype", "IsClosed", "WhatId", "ActivityDate"])
+    assert [task[k] for k in ("TaskSubtype", "IsClosed", "WhatId", "ActivityDate")] == [
+        "Email",
+        True,
+        account,
+        "2025-04-01",
+    ]
+
+
+def test_field_permissions_name_a_field_that_can_have_them(org: Org) -> None:
+    row = {"ParentId": permission_set(org), "SobjectType": "Account", "PermissionsRead": True}
+    got = org.insert("FieldPermissions", [{**row, "Field": "Account.Nope__c"}, {**row, "Field": "Account.Name"}])
+    assert codes(got) == ["INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"] * 2
+
+
+def test_price_book_order(org: Org) -> None:
+    product = ids(org.insert("Product2", [{"Name": "P", "ProductCode": "p-1"}]))[0]
+    standard = org.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true").records(0, 1)[0]["Id"]
+    custom = ids(org.insert("Pricebook2", [{"Name": "EU", "IsActive": True}]))[0]
+    entry = {"Product2Id": product, "UnitPrice": 10, "IsActive": True}
+    assert codes(org.insert("PricebookEntry", [{**entry, "Pricebook2Id": custom}])) == ["STANDARD_PRICE_NOT_DEFINED"]
+    first = ids(org.insert("PricebookEntry", [{**entry, "Pricebook2Id": standard}]))[0]
+    assert org.insert("PricebookEntry", [{**entry, "Pricebook2Id": custom}])[0].success
+    deal = ids(org.insert("Opportunity", [{"Name": "O", "StageName": "Prospecting", "CloseDate": "2026-05-01"}]))[0]
+    line = {"OpportunityId": deal, "PricebookEntryId": first, "Quantity": 3}
+    made = ids(org.insert("OpportunityLineItem", [line]))[0]
+    record = org.retrieve("OpportunityLineItem", made, ["UnitPrice", "TotalPrice", "ProductCode"])
+    assert (record["UnitPrice"], record["TotalPrice"], record["ProductCode"]) == (10.0, 30.0, "p-1")
+    assert org.retrieve("Opportunity", deal, ["Amount"])["Amount"] == 30.0
 
 
 def test_direct_account_relation_follows_the_contact(org: Org) -> None:

@@ -46,7 +46,11 @@ def org(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
     ids(opened.insert("Lead", [{"LastName": "L", "Company": "C"}]))
     contact = opened.query("SELECT Id FROM Contact WHERE LastName = 'One'").records(0, 1)[0]["Id"]
     lead = opened.query("SELECT Id FROM Lead").records(0, 1)[0]["Id"]
-    ids(opened.insert("Task", [{"Subject": "t1", "WhatId": accounts[0], "WhoId": contact}, {"Subject": "t2", "WhoId": lead}]))
+    ids(
+        opened.insert(
+            "Task", [{"Subject": "t1", "WhatId": accounts[0], "WhoId": contact}, {"Subject": "t2", "WhoId": lead}]
+        )
+    )
     yield opened
     opened.close()
 
@@ -79,7 +83,10 @@ def names(org: Org, where: str) -> list[str]:
         ("CreatedDate < 2026-03-01T10:00:00+02:00", []),
         ("CreatedDate >= 2026-03-01T09:00:00Z", ["Acme", "Bolt's", "Città", "100%"]),
         ("CALENDAR_YEAR(CreatedDate) = 2025", []),
-        ("Owner.Name LIKE 'admin%' AND Owner.Profile.Name = 'System Administrator'", ["Acme", "Bolt's", "Città", "100%"]),
+        (
+            "Owner.Name LIKE 'admin%' AND Owner.Profile.Name = 'System Administrator'",
+            ["Acme", "Bolt's", "Città", "100%"],
+        ),
     ],
 )
 def test_filters(org: Org, where: str, expected: list[str]) -> None:
@@ -99,7 +106,8 @@ def test_date_literals_on_dates(org: Org) -> None:
 
 def test_parents_children_and_nulls(org: Org) -> None:
     record = org.query(
-        "SELECT a.Name, a.Owner.Username, (SELECT FirstName, Account.Name FROM Contacts ORDER BY FirstName DESC LIMIT 1), "
+        "SELECT a.Name, a.Owner.Username, "
+        "(SELECT FirstName, Account.Name FROM Contacts ORDER BY FirstName DESC LIMIT 1), "
         "(SELECT Id FROM Opportunities) FROM Account a WHERE a.Name = 'Acme'"
     ).records(0, 1)[0]
     assert list(record) == ["attributes", "Name", "Owner", "Contacts", "Opportunities"]
@@ -113,7 +121,7 @@ def test_parents_children_and_nulls(org: Org) -> None:
 
 def test_polymorphic_parents(org: Org) -> None:
     rows = org.query(
-        "SELECT Who.Name, Who.Type, What.Name, TYPEOF What WHEN Account THEN Industry, BillingCity END FROM Task ORDER BY Subject"
+        "SELECT Who.Name, Who.Type, TYPEOF What WHEN Account THEN Industry, BillingCity END FROM Task ORDER BY Subject"
     ).records(0, 5)
     assert rows[0]["Who"]["Name"] == "Ann One"
     assert rows[0]["What"]["Industry"] == "Energy"
@@ -137,7 +145,9 @@ def test_aggregates(org: Org) -> None:
         "expr0": 400.0,
         "top": 300.0,
     }
-    grouped = org.query("SELECT Account.Name, COUNT(Id) FROM Contact GROUP BY Account.Name ORDER BY COUNT(Id) DESC").records(0, 5)
+    grouped = org.query(
+        "SELECT Account.Name, COUNT(Id) FROM Contact GROUP BY Account.Name ORDER BY COUNT(Id) DESC"
+    ).records(0, 5)
     assert (grouped[0]["Name"], grouped[0]["expr0"]) == ("Acme", 2)
 
 
@@ -181,8 +191,16 @@ def test_large_results_page_from_disk(org: Org) -> None:
         ("SELECT Id FROM XYZZY", "INVALID_TYPE", "sObject type 'XYZZY' is not supported."),
         ("SELECT Id FORM Account", "MALFORMED_QUERY", "unexpected token: 'FORM'"),
         ("SELECT Id FROM Account WHERE", "MALFORMED_QUERY", "unexpected token: '<EOF>'"),
-        ("SELECT Id FROM Account WHERE Name = 'a' AND Name = 'b' OR Name = 'c'", "MALFORMED_QUERY", "unexpected token: 'OR'"),
-        ("SELECT Id FROM Account WHERE AnnualRevenue = 'x'", "INVALID_FIELD", "must be of type double and should not be"),
+        (
+            "SELECT Id FROM Account WHERE Name = 'a' AND Name = 'b' OR Name = 'c'",
+            "MALFORMED_QUERY",
+            "unexpected token: 'OR'",
+        ),
+        (
+            "SELECT Id FROM Account WHERE AnnualRevenue = 'x'",
+            "INVALID_FIELD",
+            "must be of type double and should not be",
+        ),
         ("SELECT Id FROM Account WHERE Name = 5", "INVALID_FIELD", "must be of type string and should be enclosed"),
         ("SELECT Id FROM Account WHERE Description = 'x'", "INVALID_FIELD", "can not be filtered in a query call"),
         ("SELECT Id FROM Account WHERE Id = 'abc'", "INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: abc"),

@@ -17,6 +17,12 @@ from rehouse.staging import SYSTEM_COLUMNS, Snapshot, stage
 HEAD = ["Id", "Name", "Email", "Updated"]
 
 
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a folder with the hash of its bytes."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 def test_every_layout_column_exists_and_others_become_custom(tmp_path: Path) -> None:
     sheets = {
         "KİŞİLER": [["Id", "Name", "Paket Adı", "Bütçe"], [1, "Ali", "A", 1234.5], [2, "Veli", None, None]],
@@ -225,9 +231,12 @@ def test_no_snapshot_and_no_source_are_said_plainly(tmp_path: Path) -> None:
         Snapshot.load(tmp_path)
 
 
+@pytest.mark.req("COM-DISC-06")
 def test_a_composed_export_is_complete_and_unchanged(tmp_path: Path) -> None:
     made = compose(tmp_path / "in", contacts=120)
+    before = contents(made.export)
     snapshot = stage(made.export, load_layout("planports"), tmp_path / "out")
+    assert contents(made.export) == before
     assert all(control.matches for control in snapshot.controls)
     assert {name: snapshot.objects[name].rows for name in ("contacts", "deals", "activities")} == {
         "contacts": made.sizes.contacts,

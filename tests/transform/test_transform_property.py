@@ -40,9 +40,9 @@ contacts = st.sampled_from(
     ["0532 123 45 67", "p:+90 212 444 55 66", "12", "a@b.co; C@D.co", "a@b.co;bozuk", "mailto:x@y.co,", "İ@x.co"]
 )
 options = st.sampled_from(["a", "b", "Evet", "HAYIR", "Kişi", "true", "false"])
-cells = st.one_of(
-    st.none(), words, numbers, moments, days.map(str), iso, durations, names, contacts, options
-).map(normalised)
+cells = st.one_of(st.none(), words, numbers, moments, days.map(str), iso, durations, names, contacts, options).map(
+    normalised
+)
 rows = st.lists(st.fixed_dictionaries({c: cells for c in COLUMNS}), min_size=1, max_size=6)
 
 column = st.sampled_from(COLUMNS).map(ex.Column)

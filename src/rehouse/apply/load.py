@@ -23,7 +23,7 @@ from rehouse.events import Progress
 from rehouse.ledger.events import Intent, JobOpened, Outcome, StageClosed, StageOpened
 from rehouse.ledger.ledger import OpenIntent
 from rehouse.ledger.segments import LANDED, OUTCOMES, PREIMAGES, ROWS
-from rehouse.plan.engine import arrow, count, ident, parquet, text
+from rehouse.plan.engine import arrow, count, ident, one, parquet, text
 from rehouse.plan.fetch import fetch_to
 from rehouse.plan.resolve import resolved
 from rehouse.plan.stages import Consignment, LoadRecords
@@ -48,18 +48,20 @@ def load_stage(run: Run, stage: LoadRecords) -> None:
 def _within_limits(run: Run, stage: LoadRecords) -> None:
     """Stop the run when the target refused more of this stage than was agreed."""
     run.ledger.outcomes_view(run.connection)
-    refused = f"FROM outcomes WHERE object = {text(stage.output)} AND stage = {text(stage.name)} AND NOT ok"
+    ours = f"FROM outcomes WHERE object = {text(stage.output)} AND run = {text(run.id)}"
+    refused = f"{ours} AND NOT ok"
     found = count(run.connection, f"SELECT count(*) {refused}")
-    if not found or 100 * found / stage.rows <= run.stop_percent:
+    tried = count(run.connection, f"SELECT count(*) {ours}")
+    if not found or 100 * found / tried <= run.stop_percent:
         return
     rows = run.connection.execute(
         f"SELECT code, count(*), min(key), any_value(message) {refused} GROUP BY code ORDER BY 2 DESC LIMIT 5"
     ).fetchall()
     raise GateError(
         "quarantine within limits",
-        f"the target refused {found:,} of {stage.rows:,} {stage.object} records, allowed {run.stop_percent:g} %",
+        f"the target refused {found:,} of {tried:,} {stage.object} records, allowed {run.stop_percent:g} %",
         evidence=[f"{r[0]}: {r[1]:,} records, e.g. {r[2]}: {r[3]}" for r in rows],
-        hint="rehouse rollback, or: rehouse decide threshold quarantine_percent VALUE --by NAME --reason WHY, then apply",
+        hint="rehouse rollback; or: rehouse decide threshold quarantine_percent VALUE --by NAME --reason WHY",
     )
 
 
@@ -262,10 +264,11 @@ def read_back(run: Run, consignment: Consignment) -> tuple[str, dict[str, int]]:
         run.target, Query(consignment.object, tuple(columns), _ours(run, consignment)), path, run.sink, "read back"
     )
     key = f"l.{ident(consignment.key_field)}" if consignment.key_field else "m.key"
-    wrong = run.connection.execute(
+    wrong = one(
+        run.connection,
         f"SELECT count(*), min(m.key) FROM id_map m JOIN {parquet(path)} l ON l.Id = m.id "
-        f"WHERE m.object = {output} AND m.how = 'inserted' AND {key} IS DISTINCT FROM m.key"
-    ).fetchone()
+        f"WHERE m.object = {output} AND m.how = 'inserted' AND {key} IS DISTINCT FROM m.key",
+    )
     if wrong and wrong[0]:
         raise FatalError(
             f"{consignment.object}: {wrong[0]:,} records carry another key than the one we wrote, e.g. {wrong[1]}",

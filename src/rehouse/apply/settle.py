@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from rehouse.apply.points import Point
 from rehouse.apply.run import Run
-from rehouse.connectors.base import OUTCOME_SCHEMA, In, Job, JobKind, JobState, NotNull, Op, Part, Query
+from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, In, Job, JobKind, JobState, NotNull, Op, Part, Query
+from rehouse.errors import OutcomeUnknownError
 from rehouse.ledger.events import Intent, Outcome
 from rehouse.ledger.ledger import OpenIntent
 from rehouse.ledger.segments import OUTCOMES
@@ -56,7 +57,13 @@ def _outcomes(run: Run, opened: OpenIntent) -> tuple[pa.Table, str]:
             state = run.target.wait(job)
         if state is JobState.DONE and intent.op != Op.UPDATE:
             part = Part(job.object, job.op, job.kind, rows, _key_field(run, intent))
-            return run.target.outcomes(job, part), "the job had finished; its results were read"
+            try:
+                table = run.target.outcomes(job, part)
+            except OutcomeUnknownError:
+                return _ask(run, intent, rows), "asked the target"
+            # rows that never were in the job have no outcome: they are still to do
+            sent = table.filter(pc.not_equal(pc.fill_null(table.column("advice"), ""), Advice.RETRY.value))
+            return sent, "the job had finished; its results were read"
     return _ask(run, intent, rows), "asked the target"
 
 

@@ -7,15 +7,20 @@ filled get their pre-image back unless they changed again. Everything that stays
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from rehouse.apply.run import Run
 from rehouse.connectors.base import Condition, In, NotNull, Query
+from rehouse.errors import UserError
 from rehouse.ledger.events import SchemaCreated, StageClosed
 from rehouse.model import Catalog
 from rehouse.plan.engine import count, ident, parquet, text
 from rehouse.plan.fetch import fetch_to
 from rehouse.plan.stages import Consignment
+
+LISTED_PARENTS = 20_000
+"""Up to so many of our records the target is asked what hangs on each, where it allows no other question."""
 
 EXAMPLES = 200
 """Kept records named in the report; the count is always exact."""
@@ -151,8 +156,7 @@ def _with_children(run: Run, inserts: list[Consignment]) -> None:
     )
     for number, (child_object, child_field) in enumerate(pairs):
         path = run.scratch / f"child-{number}.parquet"
-        query = Query(child_object, (child_field,), NotNull(child_field))
-        if fetch_to(run.target, query, path, run.sink, "look for children"):
+        if _fetch_children(run, child_object, child_field, path):
             run.connection.execute(
                 f"INSERT INTO edges SELECT c.{ident(child_field)}, c.Id, {text(child_object)} FROM {parquet(path)} c "
                 f"WHERE c.{ident(child_field)} IN (SELECT id FROM ours WHERE how = 'inserted')"
@@ -172,6 +176,22 @@ def _with_children(run: Run, inserts: list[Consignment]) -> None:
         ).fetchall()
         if not added:
             return
+
+
+def _fetch_children(run: Run, child_object: str, child_field: str, path: Path) -> int:
+    """All records of an object that point somewhere by a field; where only a listing by parent is allowed, ours."""
+    try:
+        query = Query(child_object, (child_field,), NotNull(child_field))
+        return fetch_to(run.target, query, path, run.sink, "look for children")
+    except UserError:
+        ids = run.connection.execute(
+            f"SELECT id FROM ours WHERE how = 'inserted' ORDER BY hash(id) LIMIT {LISTED_PARENTS + 1}"
+        ).fetchall()
+        if len(ids) > LISTED_PARENTS:
+            run.note(f"{child_object} can only be listed by parent, and there are too many: not looked at")
+            return 0
+        query = Query(child_object, (child_field,), In(child_field, tuple(i[0] for i in ids)))
+        return fetch_to(run.target, query, path, run.sink, "look for children")
 
 
 def _list_kept(run: Run, inserts: list[Consignment], undo: Undo) -> None:

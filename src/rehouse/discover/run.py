@@ -38,7 +38,7 @@ def discover(
     sink: Sink | None = None,
     *,
     limit_bytes: int | None = None,
-    memory: str = "1GB",
+    memory: str = "512MB",
 ) -> Discovery:
     """Profile a snapshot, find its flaws, and write `discovery.json`, `findings.parquet`, `duplicates.parquet`.
 

@@ -62,7 +62,7 @@ def read_csv(
     layout: Layout,
     out: Path,
     *,
-    memory: str = "1GB",
+    memory: str = "512MB",
 ) -> Part:
     """Read one CSV file of an object into the Parquet file `out`, in flat memory.
 
@@ -205,8 +205,8 @@ def _copy(con: duckdb.DuckDBPyConnection, recoded: Path, head: _Head, out: Path)
             f"COPY (SELECT *, (row_number() OVER () + 1)::INTEGER AS {ROW} FROM read_csv("
             f"{literal(str(recoded))}, auto_detect=false, header=false, delim={literal(head.delimiter)}, "
             f"quote='\"', escape='\"', new_line='\\n', columns={{{columns}}}, store_rejects=true, "
-            f"rejects_limit=0, parallel=false, max_line_size={MAX_FIELD})) "
-            f"TO {literal(str(out))} (FORMAT parquet, COMPRESSION zstd)"
+            f"rejects_limit=0, parallel=false, max_line_size={MAX_FIELD}, buffer_size={2 * MAX_FIELD})) "
+            f"TO {literal(str(out))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 30720)"
         )
     except duckdb.InvalidInputException:
         return -1  # the parser gave up; the strict pass finds out where

@@ -21,7 +21,7 @@ from rehouse.model.durable import digest_of, write_text
 from rehouse.plan.binding import Binding, OwnerMatch, bind, match_owners, schema_change, used_facts
 from rehouse.plan.consign import Consigning, consign
 from rehouse.plan.decisions import Decisions
-from rehouse.plan.engine import ident, open_engine, parquet, text
+from rehouse.plan.engine import ident, one, open_engine, parquet, text
 from rehouse.plan.fetch import fetch_to
 from rehouse.plan.forecast import forecast, parts_of
 from rehouse.plan.prepare import Preparation, prepare, source_rows
@@ -139,7 +139,8 @@ def plan_custom_fields(consigning: Consigning, layout: Layout) -> None:
         f"SELECT _rid, {ident(declared.of)}, {ident(declared.label)} FROM "
         f"{parquet(snapshot.objects[declared.object].path)}"
     ).fetchall()
-    objects = {fold(word): name for word, name in declared.objects.items()}
+    objects = {fold(sheet): name for name, o in layout.objects.items() for sheet in o.sheets}
+    objects |= {fold(word): name for word, name in declared.objects.items()}
     rows = []
     for rid, of, label in found:
         name = objects.get(fold(of or ""), "")
@@ -204,7 +205,7 @@ def _file_bytes(connection: duckdb.DuckDBPyConnection, consigning: Consigning) -
         path = parquet(consigning.folder / consignment.file)
         columns = {r[0] for r in connection.execute(f"DESCRIBE SELECT * FROM {path}").fetchall()}
         if "_bytes" in columns:
-            row = connection.execute(f"SELECT coalesce(sum(CAST(_bytes AS BIGINT)), 0) FROM {path}").fetchone()
+            row = one(connection, f"SELECT coalesce(sum(CAST(_bytes AS BIGINT)), 0) FROM {path}")
             total += int(row[0]) if row else 0
     return total
 

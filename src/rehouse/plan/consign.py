@@ -19,7 +19,7 @@ from rehouse.mapping.schema import ObjectMapping, Output, Recipe
 from rehouse.model import Kind
 from rehouse.model.durable import file_digest, settle_file
 from rehouse.plan.binding import Binding, OwnerMatch, planned_field
-from rehouse.plan.engine import ident, parquet, text
+from rehouse.plan.engine import count, ident, parquet, text
 from rehouse.plan.merge import merge_rows
 from rehouse.plan.prepare import Preparation, to_sql
 from rehouse.plan.rules import record_issues, target_rules
@@ -122,10 +122,8 @@ def _consign_output(consigning: Consigning, mapping: ObjectMapping, output: Outp
     matched = _matched(consigning, mapping, output)
     _write(consigning, mapping, output, matched)
     _plan_outcomes(consigning, mapping, output, matched)
-    row = connection.execute(
-        f"SELECT count(*) FROM planned WHERE output = {text(output.name)} AND outcome IN ('load', 'match')"
-    ).fetchone()
-    sink(Progress("consign", output.name, int(row[0]) if row else 0))
+    loads = count(connection, f"SELECT count(*) FROM planned WHERE output = {text(output.name)} AND outcome = 'load'")
+    sink(Progress("consign", output.name, loads))
 
 
 def _render(consigning: Consigning, mapping: ObjectMapping, output: Output, relation: str, here: str) -> None:
@@ -340,8 +338,8 @@ def _save(consigning: Consigning, consignment: Consignment, sql: str) -> Consign
     )
     connection.execute("SET preserve_insertion_order = false")
     settle_file(temporary, path)
-    row = connection.execute(f"SELECT count(*) FROM {parquet(path)}").fetchone()
-    return replace(consignment, rows=int(row[0]) if row else 0, file=path.name, sha256=file_digest(path))
+    rows = count(connection, f"SELECT count(*) FROM {parquet(path)}")
+    return replace(consignment, rows=rows, file=path.name, sha256=file_digest(path))
 
 
 def _plan_outcomes(consigning: Consigning, mapping: ObjectMapping, output: Output, matched: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -22,15 +23,21 @@ def open_engine(scratch: Path, *, memory: str = MEMORY_LIMIT, threads: int = 2) 
 
 def arrow(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     """The whole result of a query as a table."""
-    table = connection.execute(sql).to_arrow_table()
+    table = connection.sql(sql).to_arrow_table()
     assert isinstance(table, pa.Table)
     return table
 
 
 def count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
     """The single number that a query answers with (0 for no row)."""
-    row = connection.execute(sql).fetchone()
+    row = one(connection, sql)
     return int(row[0] or 0) if row else 0
+
+
+def one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...] | None:
+    """The first row of a query that answers with few, or None. Reads to the end: an open result blocks the next."""
+    rows = connection.execute(sql).fetchall()
+    return rows[0] if rows else None
 
 
 def ident(name: str) -> str:

@@ -6,7 +6,7 @@ size, without title, description or figures, in colours too pale to read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
@@ -22,6 +22,7 @@ _LETTER = 6.6
 """Pixels of an average letter at 12 px, for deciding whether a figure fits into its part."""
 
 _PAINT = {
+    "to load": ("#1b6e53", "#ffffff", "#12503c"),
     "loaded": ("#1b6e53", "#ffffff", "#12503c"),
     "merged": ("#a9cbe8", "#10202e", "#3f6d94"),
     "skipped": ("#dfe3e8", "#1c2733", "#66717d"),
@@ -39,11 +40,15 @@ _OTHER = ("#ffffff", "#1c2733", "#66717d")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: `counts` are its parts; `note` stands right of it. The bar's whole width is the sum of its parts."""
+    """One bar: `counts` are its parts, written by `unit`; `note` stands right of it.
+
+    The bar's whole width is the sum of its parts.
+    """
 
     label: str
     counts: Mapping[str, int]
     note: str = ""
+    unit: Callable[[int], str] = number
 
 
 def share_bars(bars: Sequence[Bar], parts: Sequence[str], *, title: str, description: str, name: str) -> Markup:
@@ -63,7 +68,7 @@ def share_bars(bars: Sequence[Bar], parts: Sequence[str], *, title: str, descrip
 def _spoken(bars: Sequence[Bar], parts: Sequence[str]) -> str:
     sentences = []
     for bar in bars:
-        figures = ", ".join(f"{number(bar.counts[p])} {p}" for p in parts if bar.counts.get(p))
+        figures = ", ".join(f"{bar.unit(bar.counts[p])} {p}" for p in parts if bar.counts.get(p))
         sentences.append(f"{one_line(bar.label)}: {figures or 'none'}.")
     return " ".join(sentences)
 
@@ -72,7 +77,9 @@ def _legend(svg: ET.Element, parts: Sequence[str]) -> None:
     x = float(_LABEL)
     for part in parts:
         fill, _, outline = _PAINT.get(part, _OTHER)
-        ET.SubElement(svg, "rect", {"x": f"{x:.1f}", "y": "6", "width": "12", "height": "12", "fill": fill, "stroke": outline})
+        ET.SubElement(
+            svg, "rect", {"x": f"{x:.1f}", "y": "6", "width": "12", "height": "12", "fill": fill, "stroke": outline}
+        )
         _text(svg, x + 18, 16, part)
         x += 18 + len(part) * _LETTER + 22
 
@@ -83,14 +90,21 @@ def _draw(svg: ET.Element, bar: Bar, parts: Sequence[str], y: int) -> None:
     _text(group, _LABEL - 10, y + 15, label, anchor="end")
     x = float(_LABEL)
     for part, width in _widths(bar, parts):
-        count = bar.counts[part]
+        count, figure = bar.counts[part], bar.unit(bar.counts[part])
         fill, ink, outline = _PAINT.get(part, _OTHER)
-        box = {"x": f"{x:.1f}", "y": str(y), "width": f"{width:.1f}", "height": str(_HEIGHT), "fill": fill, "stroke": outline}
+        box = {
+            "x": f"{x:.1f}",
+            "y": str(y),
+            "width": f"{width:.1f}",
+            "height": str(_HEIGHT),
+            "fill": fill,
+            "stroke": outline,
+        }
         rect = ET.SubElement(group, "rect", box)
         share = percent(count / sum(bar.counts.values()))
-        ET.SubElement(rect, "title").text = f"{one_line(bar.label)}: {number(count)} {part} ({share})"
-        if len(number(count)) * _LETTER + 8 < width:
-            _text(group, x + width / 2, y + 14, number(count), anchor="middle", ink=ink)
+        ET.SubElement(rect, "title").text = f"{one_line(bar.label)}: {figure} {part} ({share})"
+        if len(figure) * _LETTER + 8 < width:
+            _text(group, x + width / 2, y + 14, figure, anchor="middle", ink=ink)
         x += width
     _text(group, _LABEL + _BAR + 10, y + 15, bar.note or number(sum(bar.counts.values())))
 

@@ -145,8 +145,8 @@ class DiffRow(TypedDict, total=False):
 class Story(TypedDict, total=False):
     """One record's whole way, told to a person.
 
-    `source`: source field → value. `steps`: step, text. `fields`: rows like `DiffRow` with `rule` in words.
-    `related`: output, object, key, id, text of the records that hang on it.
+    `title` names no person. `source`: source field → value. `steps`: step, text. `fields`: rows like `DiffRow`
+    with `rule` in words. `related`: output, object, key, id, text of the records that hang on it.
     """
 
     title: str
@@ -189,7 +189,7 @@ class RollbackParts(TypedDict, total=False):
 class CompletionData(TypedDict, total=False):
     """`completion`: the books, the 100 % diff, and the certificate on top.
 
-    `complete`: ends "complete relative to …"; missing means the files. `books`: {OBJECT: {source, outcomes:
+    `complete`: ends "complete relative to …", missing means the files. `books`: {OBJECT: {source, outcomes:
     {OUTPUT: {OUTCOME: records}}}}. `targets`: {OBJECT: {planned, loaded, read_back}}. `diff`: records,
     compared_values, unexplained, verdicts, fields. `differences`, `spot_check`: `DiffRow`s. `sums`: object,
     what, group, source, target, matches. `actual`: calls, bulk_batches, retries. `automations`: off, on_again.

@@ -102,9 +102,15 @@ def cost_lines(forecast: Mapping[str, Any], actual: Mapping[str, Any] | None = N
     return lines
 
 
+_NEEDED = {"confirmed": "confirmations of mapping rows", "owners": "owners", "figures": "planned outcomes"}
+
+
 def undecided(plan: Mapping[str, Any]) -> list[Row]:
     """What keeps a plan from being applied, or waits for a person: what, count, detail, hint."""
     found: list[Row] = []
+    silent = [words for key, words in _NEEDED.items() if key not in plan]
+    if silent:
+        found.append(_open("facts that this report was not given", len(silent), ", ".join(silent), ""))
     confirmed = plan.get("confirmed") or {}
     open_rows = confirmed.get("of", 0) - confirmed.get("rows", 0)
     if open_rows > 0:
@@ -116,7 +122,9 @@ def undecided(plan: Mapping[str, Any]) -> list[Row]:
     automations = [a for a in plan.get("automations", ()) if not a.get("action")]
     if automations:
         shown = ", ".join(f"{a.get('kind', '')} {a.get('name', '')}".strip() for a in automations[:5])
-        found.append(_open("automations without a decision", len(automations), _more(shown, automations), "rehouse decide"))
+        found.append(
+            _open("automations without a decision", len(automations), _more(shown, automations), "rehouse decide")
+        )
     short = plan.get("forecast", {}).get("shortfalls", ())
     if short:
         found.append(_open("limits that this plan would break", len(short), "; ".join(short), "wait, or load in parts"))
@@ -124,7 +132,7 @@ def undecided(plan: Mapping[str, Any]) -> list[Row]:
     if blocking:
         records = sum(i.get("records", 0) for i in blocking)
         text = f"{records:,} records are quarantined before a call is spent"
-        found.append(_open("kinds of blocking issue", len(blocking), text, "correct the source or `rehouse decide`"))
+        found.append(_open("kinds of blocking issue", len(blocking), text, "correct the source, or rehouse decide"))
     waiting = sum(line["waiting"] for line in book_lines(planned_books(plan.get("figures", {}))))
     if waiting:
         found.append(_open("records waiting for a decision", waiting, "", "see planned outcomes below"))
@@ -190,8 +198,11 @@ def checklist(plan: Mapping[str, Any]) -> list[str]:
     if schema["fields"] or schema["record_types"]:
         counts = f"{len(schema['fields'])} fields and {len(schema['record_types'])} record types"
         lines.append(f"The migration user may create {counts}; page layouts and permissions of others are set by hand.")
-    lines += [f"Owner {o.get('email') or '(no owner)'}: {o.get('note') or o.get('status', '')}." for o in
-              plan.get("owners", ()) if o.get("status") not in ("matched", "decided")]
+    lines += [
+        f"Owner {o.get('email') or '(no owner)'}: {o.get('note') or o.get('status', '')}."
+        for o in plan.get("owners", ())
+        if o.get("status") not in ("matched", "decided")
+    ]
     lines += [f"Active while loading: {warning}." for warning in plan.get("warnings", ())]
     lines += [f"Limit: {line}." for line in plan.get("forecast", {}).get("shortfalls", ())]
     return lines
@@ -211,9 +222,25 @@ def certificate(data: Mapping[str, Any]) -> Row:
     ]
     return {
         "done": all(check["state"] == PASSED for check in checks),
-        "relative": f"complete relative to {data.get('complete') or FILES_ONLY}",
+        "relative": relative(data.get("complete")),
+        "outcomes": outcome_totals(book_lines(data.get("books") or {})),
         "checks": checks,
     }
+
+
+def relative(stated: Any) -> str:
+    """`complete relative to control totals`, also from `relative to …` or the bare words; the files if not stated."""
+    words = str(stated or FILES_ONLY).removeprefix("complete ").removeprefix("relative to ")
+    return f"complete relative to {words}"
+
+
+def outcome_totals(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Outcomes over all books; a record counts once per output."""
+    totals = dict.fromkeys(OUTCOMES, 0)
+    for line in lines:
+        for outcome in OUTCOMES:
+            totals[outcome] += line[outcome]
+    return totals
 
 
 def _check(what: str, passed: bool | None, text: str) -> Row:
@@ -289,7 +316,11 @@ def _ledger_check(data: Mapping[str, Any]) -> Row:
     ledger = data.get("ledger") or {}
     if "verified" not in ledger:
         return _check("Ledger unbroken", None, "not verified")
-    return _check("Ledger unbroken", bool(ledger["verified"]), f"{ledger.get('events', 0):,} events, head {ledger.get('head', '')[:16]}")
+    return _check(
+        "Ledger unbroken",
+        bool(ledger["verified"]),
+        f"{ledger.get('events', 0):,} events, head {ledger.get('head', '')[:16]}",
+    )
 
 
 def _optional_checks(data: Mapping[str, Any]) -> Iterable[Row]:
@@ -333,13 +364,14 @@ def worst_first(rows: Iterable[Mapping[str, Any]]) -> list[Row]:
 def _scope(data: Mapping[str, Any]) -> Row:
     source = data.get("source") or {}
     controls = source.get("controls") or ()
-    relative = source.get("complete") or f"relative to {FILES_ONLY}"
     return {
-        "complete": relative if relative.startswith(("complete", "compared")) else f"complete {relative}",
+        "complete": relative(source.get("complete")),
         "records": sum(o.get("rows", 0) for o in data.get("objects", ())),
         "controls_differ": sum(not c.get("matches") for c in controls),
         "risks": {s: n for s in ("high", "medium", "low") if (n := _count(data.get("risks", ()), "severity", s))},
-        "owners": {s: n for s in ("active", "departed", "unknown") if (n := _count(data.get("owners", ()), "status", s))},
+        "owners": {
+            s: n for s in ("active", "departed", "unknown") if (n := _count(data.get("owners", ()), "status", s))
+        },
     }
 
 
@@ -374,8 +406,10 @@ def _plan(data: Mapping[str, Any]) -> Row:
 def _sample(data: Mapping[str, Any]) -> Row:
     verdicts = data.get("verdicts") or {}
     unexplained = data.get("unexplained")
+    if unexplained is None and "verdicts" in data:
+        unexplained = sum(verdicts.get(v, 0) for v in UNEXPLAINED)
     return {
-        "unexplained": sum(verdicts.get(v, 0) for v in UNEXPLAINED) if unexplained is None else unexplained,
+        "unexplained": unexplained,
         "compared": sum(f.get("compared", 0) for f in data.get("fields", ())),
         "verdicts": verdict_lines(verdicts),
     }

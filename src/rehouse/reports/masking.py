@@ -16,7 +16,20 @@ _PHONE = re.compile(r"(?<![\w.,-])\+?\(?\d(?:[ ()/.-]{0,3}\d){9,14}(?![\w,-])")
 _DATE = re.compile(r"\(?(\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4})")
 _TOKENS = re.compile(r"[A-Z]+(?![a-zçğıöşü])|[A-ZÇĞİÖŞÜ]?[a-zçğıöşü]+|\d+")
 
-_NAMES = {"name", "firstname", "lastname", "surname", "fullname", "ad", "adı", "adi", "soyad", "soyadı", "isim", "company"}
+_NAMES = {
+    "name",
+    "firstname",
+    "lastname",
+    "surname",
+    "fullname",
+    "ad",
+    "adı",
+    "adi",
+    "soyad",
+    "soyadı",
+    "isim",
+    "company",
+}
 _NO_PERSON = {"stage", "pipeline", "type", "status", "source", "product", "currency", "platform", "campaign", "field"}
 _PLACES = {"street", "address", "adres", "birthdate", "birth", "postcode"}
 _NUMBERS = {"phone", "mobile", "fax", "tel", "telefon", "gsm", "whatsapp", "tckn", "vkn", "ssn", "tax", "iban"}
@@ -54,15 +67,19 @@ def masked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     """A report's data with its examples masked. The rows of a sample stay: they are what a person approves."""
     result = dict(data)
     match kind:
-        case "scope":
-            result["objects"] = [_object(o) for o in data.get("objects", ())]
+        case "scope" if "objects" in data:
+            result["objects"] = [_object(o) for o in data["objects"]]
         case "quality":
-            result["findings"] = [_finding(f) for f in data.get("findings", ())]
-            result["duplicates"] = [_duplicates(d) for d in data.get("duplicates", ())]
+            if "findings" in data:
+                result["findings"] = [_finding(f) for f in data["findings"]]
+            if "duplicates" in data:
+                result["duplicates"] = [_duplicates(d) for d in data["duplicates"]]
         case "plan" if "figures" in data:
             figures = dict(data["figures"])
             for name in ("issues", "losses"):
-                figures[name] = [_with(i, "example", i.get("row", "").split(".")[-1]) for i in figures.get(name, ())]
+                figures[name] = [
+                    {**i, "example": mask_within(str(i.get("example", "")))} for i in figures.get(name, ())
+                ]
             result["figures"] = figures
         case "sample" if data.get("example"):
             result["example"] = _story(data["example"])

@@ -143,13 +143,18 @@ def counts_text(counts: Any) -> str:
 
 def books_chart(lines: Sequence[Mapping[str, Any]], name: str, *, planned: bool = False) -> Markup:
     """The books as bars: what became of the records of each object, per output."""
+    parts = {o: "to load" if planned and o == "loaded" else o for o in OUTCOMES}
     bars = [
-        Bar(f"{line['object']} → {line['output'] or 'no output'}", {o: line[o] for o in OUTCOMES}, number(line["source"]))
+        Bar(
+            f"{line['object']} → {line['output'] or 'no output'}",
+            {part: line[o] for o, part in parts.items()},
+            number(line["source"]),
+        )
         for line in lines
     ]
     title = "Planned outcomes of every source record" if planned else "Outcomes of every source record"
     text = "Each bar is one route output; its whole width is all source records of the object."
-    return share_bars(bars, OUTCOMES, title=title, description=text, name=name)
+    return share_bars(bars, tuple(parts.values()), title=title, description=text, name=name)
 
 
 def cost_chart(lines: Sequence[Mapping[str, Any]], name: str) -> Markup:
@@ -159,8 +164,9 @@ def cost_chart(lines: Sequence[Mapping[str, Any]], name: str) -> Markup:
         if line["left"] is None:
             continue
         needed, left = line["forecast"], max(line["left"] - line["forecast"], 0)
-        share = f"{percent(needed / line['left'])} of what is left" if line["left"] else "nothing left"
-        bars.append(Bar(line["what"], {"needed": needed, "left": left}, share))
+        share = f"needs {percent(needed / line['left'])}" if line["left"] else "nothing left"
+        unit = size if line["unit"] == "size" else number
+        bars.append(Bar(line["what"], {"needed": needed, "left": left}, share, unit))
     if not bars:
         return Markup("")
     text = "Each bar is what is left of one limit of the target, and the part that the plan needs."

@@ -16,6 +16,9 @@ from rehouse.knowledge.load import Layout, ObjectLayout
 BLANKS = " \t\r\n\u00a0\u2007\u202f\ufeff"
 """Characters that count as blank around a key: space, tab, line ends, the no-break spaces, a stray mark."""
 
+ROW_GROUP = 30_720
+"""Rows of one Parquet row group: wide texts of a group are held in memory while it is written."""
+
 UPDATED = "updated_at"
 """The column whose later value wins between two rows with the same key."""
 
@@ -50,18 +53,31 @@ def finish(
     con.execute(f"CREATE OR REPLACE TEMP VIEW keyed AS SELECT *, {_key(spec)} AS _key FROM raw")
     duplicates = _find_duplicates(con, spec, layout)
     several = len(parts) > 1
-    con.execute(
-        f"COPY ({_staged(columns, several, bool(duplicates))}) TO {literal(str(out))} "
-        "(FORMAT parquet, COMPRESSION zstd)"
-    )
+    _copy(con, _staged(columns, several, bool(duplicates)), out)
     path = literal(str(out))
-    found = one(con, f"SELECT count(*), count(DISTINCT _rid), count(*) - count(_key) FROM read_parquet({path})")
-    if found[0] != found[1]:
+    if duplicates and one(con, f"SELECT count(*) FROM {_numbered(out)} WHERE _row <> file_row_number + 1")[0]:
+        # The join kept no order this time; sorting wide rows is slow, so it is done only then.
+        ordered = out.with_suffix(".ordered.parquet")
+        _copy(con, f"SELECT * FROM read_parquet({path}) ORDER BY _row", ordered)
+        ordered.replace(out)
+    made = f"SELECT _rid FROM read_parquet({path}) WHERE _rid IS DISTINCT FROM _key"
+    clashes = one(con, f"SELECT count(*) - count(DISTINCT _rid) FROM ({made})")[0]
+    clashes += one(con, f"SELECT count(*) FROM read_parquet({path}) WHERE _key = _rid AND _key IN ({made})")[0]
+    if clashes:
         raise FatalError(
-            f"{found[0] - found[1]} record ids of {out.stem} are not unique",
+            f"{clashes} record ids of {out.stem} are not unique",
             hint="a key in the export looks like one of our own (`key#row`): please report it",
         )
-    return Finished(int(found[0]), duplicates, int(found[2]))
+    rows, keyed = one(con, f"SELECT count(*), count(_key) FROM read_parquet({path})")
+    return Finished(int(rows), duplicates, int(rows - keyed))
+
+
+def _copy(con: duckdb.DuckDBPyConnection, sql: str, out: Path) -> None:
+    con.execute(f"COPY ({sql}) TO {literal(str(out))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})")
+
+
+def _numbered(path: Path) -> str:
+    return f"read_parquet({literal(str(path))}, file_row_number=true)"
 
 
 def _union(parts: Sequence[Part], columns: Sequence[str]) -> str:
@@ -120,7 +136,7 @@ def _staged(columns: Sequence[str], several: bool, duplicates: bool) -> str:
     return (
         f"SELECT {names}, _row, _file, {ROW}, _key, CASE WHEN _dup_of IS NOT NULL THEN {loser} "
         f"ELSE coalesce(_key, {blank}) END AS _rid, _dup_of, {digest} AS _digest "
-        "FROM keyed LEFT JOIN losers USING (_row) ORDER BY _row"
+        "FROM keyed LEFT JOIN losers USING (_row)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -182,12 +183,19 @@ class Snapshot:
         return replace(self, path=path, objects=objects)
 
 
-def connect(snapshot: Snapshot, *, memory: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+def connect(snapshot: Snapshot, *, memory: str = "512MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB connection with one view per object, named like it. The caller closes it.
 
-    `memory` bounds what DuckDB holds; larger intermediate results spill to the system's temporary folder.
+    `memory` bounds what DuckDB holds; larger intermediate results spill to a folder of their own beside the
+    snapshot, made when needed and removed on closing: record values stay where the snapshots are.
     """
-    connection = duckdb.connect(config={"memory_limit": memory, "threads": threads})
+    spill = snapshot.path.parent / f".spill-{uuid.uuid4().hex[:12]}"
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "threads": threads,
+        "temp_directory": str(spill),
+    }
+    connection = duckdb.connect(config=config)
     for name, staged in snapshot.objects.items():
         quoted = name.replace('"', '""')
         path = str(staged.path).replace("'", "''")

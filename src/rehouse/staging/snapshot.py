@@ -58,7 +58,7 @@ def stage(
     *,
     control_totals: Path | None = None,
     sink: Sink | None = None,
-    memory: str = "1GB",
+    memory: str = "512MB",
 ) -> Snapshot:
     """Stage an export into `out/<snapshot id>/` and return the snapshot.
 

@@ -37,6 +37,10 @@ def number_pattern(locale: Locale) -> str:
 
 def parsed(value: exp.Expression, locale: Locale) -> exp.Expression:
     """The number a text stands for, as DECIMAL; NULL when it is none."""
+    return sql.bind(value, lambda v: _parsed(v, locale))
+
+
+def _parsed(value: exp.Expression, locale: Locale) -> exp.Expression:
     digits = sql.call(
         "replace",
         sql.replaced(value, f"[^0-9{locale.decimal}]", ""),
@@ -71,7 +75,7 @@ def number_text(value: exp.Expression, locale: Locale, scale: int | None, *, can
 def integer_text(value: exp.Expression, locale: Locale, *, canonical: bool) -> exp.Expression:
     """Canonical text of a whole number; NULL when there is a fraction."""
     found = number_text(value, locale, None, canonical=canonical)
-    return sql.when(sql.negate(sql.call("contains", found, sql.text("."))), found)
+    return sql.bind(found, lambda v: sql.when(sql.negate(sql.call("contains", v, sql.text("."))), v))
 
 
 def duration_text(
@@ -82,6 +86,10 @@ def duration_text(
     canonical: bool,
 ) -> exp.Expression:
     """A length of time in `unit`; four decimals at most, half up."""
+    return sql.bind(value, lambda v: _duration_text(v, locale, unit, canonical))
+
+
+def _duration_text(value: exp.Expression, locale: Locale, unit: str, canonical: bool) -> exp.Expression:
     bare = (
         integer_text(value, locale, canonical=canonical)
         if unit == "seconds"
@@ -90,13 +98,11 @@ def duration_text(
     if canonical:
         return bare
     words = sql.replaced(sql.folded(value), "[ \\t\u00a0\u202f]", "")
+    said = sql.both(sql.contains_match(words, "[a-z]"), sql.matches(words, WORDS))
     return sql.case(
         [
             (sql.matches(value, CLOCK), _in_unit(_clock_seconds(value), unit)),
-            (
-                sql.both(sql.contains_match(words, "[a-z]"), sql.matches(words, WORDS)),
-                _in_unit(_word_seconds(words), unit),
-            ),
+            (said, _in_unit(_word_seconds(words), unit)),
         ],
         bare,
     )

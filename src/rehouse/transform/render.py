@@ -177,15 +177,17 @@ def _(node: ex.Integer, ctx: Context) -> exp.Expression:
 
 @render.register
 def _(node: ex.Boolean, ctx: Context) -> exp.Expression:
-    value = render(node.of, ctx)
-    word = sql.folded(value)
-    branches = [
-        (sql.is_in(word, words("true", ctx)), sql.text("true")),
-        (sql.is_in(word, words("false", ctx)), sql.text("false")),
-    ]
-    if node.otherwise is not None:
-        branches.append((sql.is_null(value), sql.text(node.otherwise)))
-    return sql.case(branches)
+    def judged(value: exp.Expression) -> exp.Expression:
+        word = sql.folded(value)
+        branches = [
+            (sql.is_in(word, words("true", ctx)), sql.text("true")),
+            (sql.is_in(word, words("false", ctx)), sql.text("false")),
+        ]
+        if node.otherwise is not None:
+            branches.append((sql.is_null(value), sql.text(node.otherwise)))
+        return sql.case(branches)
+
+    return sql.bind(render(node.of, ctx), judged)
 
 
 def words(truth: str, ctx: Context) -> list[str]:
@@ -221,9 +223,11 @@ def _(node: ex.Duration, ctx: Context) -> exp.Expression:
 
 @render.register
 def _(node: ex.Option, ctx: Context) -> exp.Expression:
-    value = render(node.of, ctx)
-    branches = [(sql.equal(value, sql.text(k)), sql.text(v)) for k, v in node.map]
-    return sql.case(branches, _fallback(node, value))
+    def mapped(value: exp.Expression) -> exp.Expression:
+        branches = [(sql.equal(value, sql.text(k)), sql.text(v)) for k, v in node.map]
+        return sql.case(branches, _fallback(node, value))
+
+    return sql.bind(render(node.of, ctx), mapped)
 
 
 def _fallback(node: ex.Option | ex.RecordType, value: exp.Expression) -> exp.Expression | None:
@@ -237,12 +241,15 @@ def _fallback(node: ex.Option | ex.RecordType, value: exp.Expression) -> exp.Exp
 
 @render.register
 def _(node: ex.RecordType, ctx: Context) -> exp.Expression:
-    value = render(node.of, ctx)
     prefix = f"RecordType.{ctx.object}:"
-    branches = [(sql.equal(value, sql.text(k)), sql.text(prefix + v)) for k, v in node.map]
-    if isinstance(node.otherwise, ex.Constant):
-        branches.append((sql.not_null(value), sql.text(prefix + node.otherwise.value)))
-    return sql.case(branches)
+
+    def mapped(value: exp.Expression) -> exp.Expression:
+        branches = [(sql.equal(value, sql.text(k)), sql.text(prefix + v)) for k, v in node.map]
+        if isinstance(node.otherwise, ex.Constant):
+            branches.append((sql.not_null(value), sql.text(prefix + node.otherwise.value)))
+        return sql.case(branches)
+
+    return sql.bind(render(node.of, ctx), mapped)
 
 
 @render.register
@@ -256,10 +263,12 @@ def _(node: ex.Reference, ctx: Context) -> exp.Expression:
     key = render(node.of, ctx)
     if isinstance(node.to, str):
         return sql.concat(sql.text(f"{node.to}:"), key)
-    kind = render(node.to.column, ctx)
-    return sql.case(
-        [(sql.equal(kind, sql.text(k)), sql.concat(sql.text(f"{output}:"), key)) for k, output in node.to.map]
-    )
+    pairs = node.to.map
+
+    def prefix(kind: exp.Expression) -> exp.Expression:
+        return sql.case([(sql.equal(kind, sql.text(k)), sql.text(f"{output}:")) for k, output in pairs])
+
+    return sql.concat(sql.bind(render(node.to.column, ctx), prefix), key)
 
 
 @render.register

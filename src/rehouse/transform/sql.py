@@ -6,7 +6,7 @@ here too, as data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sqlglot import exp
 
@@ -34,7 +34,8 @@ def number(value: int) -> exp.Expression:
 
 
 def null() -> exp.Expression:
-    return exp.Null()
+    """NULL as text."""
+    return cast(exp.Null(), "VARCHAR")
 
 
 def true() -> exp.Expression:
@@ -124,6 +125,23 @@ def is_in(value: exp.Expression, options: Iterable[str]) -> exp.Expression:
     return exp.In(this=_operand(value), expressions=[text(o) for o in options])
 
 
+_INLINE = 60
+"""Expressions of at most so many nodes are repeated where they are used: the engine computes them once."""
+
+
+def bind(value: exp.Expression, build: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+    """`build(value)` for a `build` that uses its argument more than once.
+
+    A large value is computed once and named by a lambda over a list of one; otherwise nested operators would
+    repeat it exponentially. The engine allows no subquery inside a lambda, so `build` must not add one.
+    """
+    if sum(1 for _ in value.walk()) <= _INLINE:
+        return build(value)
+    name = exp.to_identifier("_value")
+    body = exp.Lambda(this=build(exp.column("_value")).copy(), expressions=[name])
+    return call("list_extract", call("list_transform", call("list_value", value), body), number(1))
+
+
 def case(
     branches: Sequence[tuple[exp.Expression, exp.Expression]], otherwise: exp.Expression | None = None
 ) -> exp.Expression:
@@ -153,14 +171,20 @@ def trimmed(value: exp.Expression) -> exp.Expression:
 
     Trimming by a set of characters costs ten times what a pattern does, and few cells need it.
     """
+    return bind(value, _trimmed)
+
+
+def _trimmed(value: exp.Expression) -> exp.Expression:
     needed = contains_match(value, f"^[{BLANKS}]|[{BLANKS}]$")
     return call("nullif", case([(needed, call("trim", value, text(BLANKS)))], value), text(""))
 
 
 def cut(value: exp.Expression, limit: int | None) -> exp.Expression:
     """At most `limit` code points, without blanks left at the cut."""
-    if limit is None:
-        return value
+    return value if limit is None else bind(value, lambda v: _cut(v, limit))
+
+
+def _cut(value: exp.Expression, limit: int) -> exp.Expression:
     shorter = call("nullif", call("rtrim", call("left", value, number(limit)), text(BLANKS)), text(""))
     return case([(greater(call("length", value), number(limit)), shorter)], value)
 
@@ -196,11 +220,17 @@ def lower_ascii_i(value: exp.Expression) -> exp.Expression:
 
 def control_free(value: exp.Expression) -> exp.Expression:
     """Line ends as `\\n`, other control characters removed, trimmed; NULL when nothing is left."""
-    cleaned = replaced(replaced(value, "\\r\\n?", "\n"), CONTROLS, "")
-    return trimmed(case([(contains_match(value, CONTROLS), cleaned)], value))
+
+    def without(bound: exp.Expression) -> exp.Expression:
+        cleaned = replaced(replaced(bound, "\\r\\n?", "\n"), CONTROLS, "")
+        return case([(contains_match(bound, CONTROLS), cleaned)], bound)
+
+    return trimmed(bind(value, without))
 
 
 def normalised_column(value: exp.Expression, empty_values: Sequence[str] = ()) -> exp.Expression:
     """A source cell as every operator expects it: Unicode NFC, trimmed, NULL when blank or a placeholder."""
     plain = trimmed(call("nfc_normalize", value))
-    return case([(negate(surely(is_in(plain, empty_values))), plain)]) if empty_values else plain
+    if not empty_values:
+        return plain
+    return bind(plain, lambda v: when(negate(surely(is_in(v, empty_values))), v))

@@ -63,6 +63,10 @@ def _offset(value: exp.Expression) -> exp.Expression:
 
 def local_reading(value: exp.Expression, locale: Locale) -> exp.Expression:
     """The wall clock of a text without an offset, as TIMESTAMP; NULL when it is none or has an offset."""
+    return sql.bind(value, lambda v: _local_reading(v, locale))
+
+
+def _local_reading(value: exp.Expression, locale: Locale) -> exp.Expression:
     return sql.case(
         [
             (sql.matches(value, formats_pattern(locale)), _by_format(value, locale)),
@@ -99,21 +103,28 @@ def to_utc(local: exp.Expression, zone: str, overlap: Literal["earlier", "later"
         return local
     if overlap == "later":
         return _later(local, zone)
-    earlier = _earlier(local, zone)
-    fits = sql.equal(to_local(earlier, zone), local)
-    return sql.case([(fits, earlier)], _later(local, zone))
+
+    def first(bound: exp.Expression) -> exp.Expression:
+        earlier = _earlier(bound, zone)
+        return sql.case([(sql.equal(to_local(earlier, zone), bound), earlier)], _later(bound, zone))
+
+    return sql.bind(local, first)
 
 
 def in_gap(local: exp.Expression, zone: str) -> exp.Expression:
     """The clocks skipped this reading."""
-    return sql.surely(sql.differs(to_local(_later(local, zone), zone), local))
+    return sql.bind(local, lambda v: sql.surely(sql.differs(to_local(_later(v, zone), zone), v)))
 
 
 def in_overlap(local: exp.Expression, zone: str) -> exp.Expression:
     """The clocks showed this reading twice."""
-    earlier = _earlier(local, zone)
-    twice = sql.differs(earlier, _later(local, zone))
-    return sql.surely(sql.both(sql.equal(to_local(earlier, zone), local), twice))
+
+    def twice(bound: exp.Expression) -> exp.Expression:
+        earlier = _earlier(bound, zone)
+        same = sql.equal(to_local(earlier, zone), bound)
+        return sql.surely(sql.both(same, sql.differs(earlier, _later(bound, zone))))
+
+    return sql.bind(local, twice)
 
 
 def moment_text(
@@ -124,16 +135,23 @@ def moment_text(
     gap: Literal["forward", "reject"],
 ) -> exp.Expression:
     """Canonical text of a moment; NULL when the text is none."""
-    local = local_reading(value, locale)
-    read = to_utc(local, zone, overlap)
-    if gap == "reject":
-        read = sql.when(sql.negate(in_gap(local, zone)), read)
-    utc = sql.case([(sql.matches(value, ISO_OFFSET), _stated(value))], read)
-    return sql.call("strftime", utc, sql.text(MOMENT))
+
+    def read(local: exp.Expression) -> exp.Expression:
+        utc = to_utc(local, zone, overlap)
+        return sql.when(sql.negate(in_gap(local, zone)), utc) if gap == "reject" else utc
+
+    def moment(bound: exp.Expression) -> exp.Expression:
+        unstated = sql.bind(_local_reading(bound, locale), read)
+        return sql.case([(sql.matches(bound, ISO_OFFSET), _stated(bound))], unstated)
+
+    return sql.call("strftime", sql.bind(value, moment), sql.text(MOMENT))
 
 
 def date_text(value: exp.Expression, locale: Locale, zone: str) -> exp.Expression:
     """Canonical text of a date; a moment with an offset is seen in `zone`."""
-    stated = to_local(_stated(value), zone)
-    reading = sql.case([(sql.matches(value, ISO_OFFSET), stated)], local_reading(value, locale))
-    return sql.cast(sql.cast(reading, "DATE"), "VARCHAR")
+
+    def reading(bound: exp.Expression) -> exp.Expression:
+        stated = to_local(_stated(bound), zone)
+        return sql.case([(sql.matches(bound, ISO_OFFSET), stated)], _local_reading(bound, locale))
+
+    return sql.cast(sql.cast(sql.bind(value, reading), "DATE"), "VARCHAR")

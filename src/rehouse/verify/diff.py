@@ -24,7 +24,7 @@ import duckdb
 
 from rehouse.connectors.base import AuditFields
 from rehouse.model import Field, Kind
-from rehouse.plan.engine import ident, parquet, text
+from rehouse.plan.engine import ident, one, parquet, text
 
 UNEXPLAINED = ("changed", "missing", "extra")
 EXPLAINED = ("edited since", "set by automation", "created since")
@@ -154,7 +154,7 @@ def _pair(connection: duckdb.DuckDBPyConnection, side: Side) -> int:
         {join_raw}
         """
     )
-    row = connection.execute("SELECT count(*) FROM pair").fetchone()
+    row = one(connection, "SELECT count(*) FROM pair")
     return int(row[0]) if row else 0
 
 
@@ -188,7 +188,7 @@ def _count(connection: duckdb.DuckDBPyConnection, side: Side) -> list[FieldCount
             f"count(*) FILTER (found AND {_same(field)})",
             "count(*) FILTER (found)",
         ]
-    row = connection.execute(f"SELECT {', '.join(parts)} FROM pair").fetchone() or ()
+    row = one(connection, f"SELECT {', '.join(parts)} FROM pair") or ()
     result = []
     for number, field in enumerate(side.fields):
         equal_count, same, compared = row[3 * number : 3 * number + 3]

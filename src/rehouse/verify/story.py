@@ -13,7 +13,7 @@ from rehouse.ledger.ledger import Ledger
 from rehouse.mapping.rows import rows
 from rehouse.mapping.schema import Recipe
 from rehouse.plan.build import PLANNED
-from rehouse.plan.engine import ident, parquet, text
+from rehouse.plan.engine import ident, one, parquet, text
 from rehouse.plan.stages import Consignment, Plan
 from rehouse.staging.manifest import SYSTEM_COLUMNS, Snapshot
 
@@ -34,10 +34,11 @@ def tell(
     if staged is None:
         raise UserError(f"no object {object_name!r}", hint=f"objects: {', '.join(snapshot.objects)}")
     cursor = connection.execute(f"SELECT * FROM {parquet(staged.path)} WHERE _rid = {text(key)}")
-    row = cursor.fetchone()
+    names = [d[0] for d in cursor.description or []]
+    row = next(iter(cursor.fetchall()), None)
     if row is None:
         raise UserError(f"{object_name} has no record {key!r}", hint="name the record by its key in the source")
-    source = dict(zip([d[0] for d in cursor.description or []], row, strict=True))
+    source = dict(zip(names, row, strict=True))
     ledger.id_map(connection)
     ledger.outcomes_view(connection)
     outcomes = connection.execute(
@@ -69,9 +70,7 @@ def tell(
 
 
 def _known(connection: duckdb.DuckDBPyConnection, output: str, key: str | None) -> str:
-    row = connection.execute(
-        f"SELECT id FROM id_map WHERE object = {text(output)} AND key = {text(key or '')}"
-    ).fetchone()
+    row = one(connection, f"SELECT id FROM id_map WHERE object = {text(output)} AND key = {text(key or '')}")
     return str(row[0]) if row else ""
 
 
@@ -97,9 +96,7 @@ def _fields(
     record_id: str,
 ) -> list[dict[str, Any]]:
     listed = ", ".join(ident(f) for f in consignment.fields)
-    row = connection.execute(
-        f"SELECT {listed} FROM {parquet(folder / consignment.file)} WHERE _key = {text(key)}"
-    ).fetchone()
+    row = one(connection, f"SELECT {listed} FROM {parquet(folder / consignment.file)} WHERE _key = {text(key)}")
     landed: dict[str, Any] = {}
     for batch in target.fetch(Query(consignment.object, consignment.fields, In("Id", (record_id,)))):
         landed = batch.to_pylist()[0] if batch.num_rows else landed

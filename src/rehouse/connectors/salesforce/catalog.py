@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rehouse.connectors.salesforce.errors import RefusedError
+from rehouse.connectors.salesforce.quirks import FILLED_BY_PLATFORM, MADE_BY_PLATFORM
 from rehouse.connectors.salesforce.session import Session
 from rehouse.errors import UserError
 from rehouse.model import Catalog, ChildReference, Field, Kind, Object, Option, RecordType
@@ -93,11 +94,11 @@ def parse(data: Mapping[str, Any]) -> Object:
     return Object(
         name=data["name"],
         label=data.get("label") or data["name"],
-        fields=tuple(_field(one) for one in data["fields"]),
+        fields=tuple(_field(data["name"], one) for one in data["fields"]),
         children=tuple(
             ChildReference(one["childSObject"], one["field"], bool(one.get("cascadeDelete")))
             for one in data.get("childRelationships") or ()
-            if one.get("childSObject") and one.get("field")
+            if one.get("childSObject") and one.get("field") and one["childSObject"] not in MADE_BY_PLATFORM
         ),
         record_types=tuple(
             RecordType(
@@ -117,11 +118,12 @@ def parse(data: Mapping[str, Any]) -> Object:
     )
 
 
-def _field(data: Mapping[str, Any]) -> Field:
+def _field(object_name: str, data: Mapping[str, Any]) -> Field:
     kind = KINDS.get(data["type"], Kind.OTHER)
     if kind is Kind.LONG_TEXT and (data.get("htmlFormatted") or data.get("extraTypeInfo") == "richtextarea"):
         kind = Kind.HTML
     createable = bool(data.get("createable"))
+    filled = data.get("defaultedOnCreate") or (object_name, data["name"]) in FILLED_BY_PLATFORM
     return Field(
         name=data["name"],
         label=data.get("label") or data["name"],
@@ -129,7 +131,7 @@ def _field(data: Mapping[str, Any]) -> Field:
         length=int(data.get("length") or 0),
         digits=int(data.get("precision") or data.get("digits") or 0),
         scale=int(data.get("scale") or 0),
-        required=createable and not data.get("nillable") and not data.get("defaultedOnCreate"),
+        required=createable and not data.get("nillable") and not filled,
         createable=createable,
         updateable=bool(data.get("updateable")),
         unique=bool(data.get("unique")),

@@ -6,16 +6,18 @@ Base64 in JSON ends at 37.5 MB and is not used. Bulk 2.0 takes no binary fields.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from rehouse.connectors.base import Part
+from rehouse.connectors.base import OUTCOME_SCHEMA, Part
 from rehouse.connectors.salesforce.errors import body_error, lenient
 from rehouse.connectors.salesforce.read import md5_of
 from rehouse.connectors.salesforce.rows import RowWriter, to_outcomes
@@ -26,6 +28,7 @@ from rehouse.wire import Call, FormPart
 AT_ONCE = 4
 """Ours: long calls at once are limited (25 in production, 5 in developer orgs), and disks and lines are shared."""
 BINARY = "VersionData"
+DOCUMENT = "ContentDocument"
 Row = dict[str, Any]
 
 
@@ -77,6 +80,23 @@ class FileWriter:
             return dict(answer.json())
         code, text = body_error(answer)
         return _refused(code, text)
+
+    def delete(self, part: Part, documents: Mapping[str, str]) -> pa.Table:
+        """Delete versions through their documents (`documents`: version id → document id).
+
+        Deleting a document deletes every version of it; outcomes are told by version, as the part names them.
+        A version without document is gone already.
+        """
+        ids = part.table["Id"].to_pylist()
+        table = pa.table(
+            {"_key": part.table["_key"], "Id": pa.array([documents.get(i) for i in ids], pa.string())}
+        ).filter(pc.is_valid(pc.field("Id")))
+        found = self._rows.write(replace(part, object=DOCUMENT, table=table))
+        versions = dict(zip(part.table["_key"].to_pylist(), ids, strict=True))
+        told = {row["key"]: {**row, "id": versions[row["key"]] if row["ok"] else None} for row in found.to_pylist()}
+        gone = {"ok": True, "code": None, "message": None, "advice": None}
+        rows = [told.get(key, {"key": key, "id": versions[key], **gone}) for key in part.table["_key"].to_pylist()]
+        return pa.Table.from_pylist(rows, schema=OUTCOME_SCHEMA)
 
     def download(self, version_id: str, to: Path) -> str:
         """Read a version's bytes into a file and return their MD5, as the platform's `Checksum` spells it."""

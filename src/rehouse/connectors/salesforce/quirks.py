@@ -19,6 +19,17 @@ class Quirk:
 
 _BULK = "Bulk API 2.0 Developer Guide"
 
+FILLED_BY_PLATFORM = frozenset(
+    ("ContentVersion", name)
+    for name in ("ContentDocumentId", "ContentLocation", "Origin", "SharingOption", "SharingPrivacy")
+)
+"""Fields that are not nillable and yet may be left out of a create, because the platform fills them: a version
+without document makes a new one, the others have defaults (Object Reference, "ContentVersion")."""
+
+MADE_BY_PLATFORM = frozenset({"AccountContactRelation"})
+"""Objects whose rows appear by themselves beside a record (the direct relation of a contact to its account) and
+go with it; they are no sign that somebody hung a record of their own there."""
+
 QUIRKS: tuple[Quirk, ...] = (
     Quirk(
         "null marker",
@@ -80,6 +91,12 @@ QUIRKS: tuple[Quirk, ...] = (
         "ContentDocumentLink can only be queried by id, ContentDocumentId or LinkedEntityId.",
         "Fetching it without such an `In` is refused before a call is spent.",
         "Object Reference, 'ContentDocumentLink'",
+    ),
+    Quirk(
+        "files are deleted by document",
+        "A ContentVersion cannot be deleted; deleting its ContentDocument deletes every version.",
+        "A delete of versions looks their documents up and deletes these.",
+        "Object Reference, 'ContentVersion' and 'ContentDocument'",
     ),
     Quirk(
         "encoded full names",

@@ -17,6 +17,7 @@ import pyarrow as pa
 from rehouse.connectors.base import (
     AuditFields,
     Automation,
+    In,
     Job,
     JobKind,
     JobState,
@@ -145,10 +146,17 @@ class SalesforceTarget:
         match job.kind:
             case JobKind.BULK:
                 self._bulk.start(job, part)
+            case JobKind.ROWS if job.op is Op.DELETE and part.object in FILE_OBJECTS:
+                self._held[_mark(job, part)] = self._files.delete(part, self._documents(part))
             case JobKind.ROWS:
                 self._held[_mark(job, part)] = self._rows.write(part)
             case JobKind.FILES:
                 self._held[_mark(job, part)] = self._files.write(part)
+
+    def _documents(self, part: Part) -> dict[str, str]:
+        """Version id → document id, for the versions that are still there."""
+        query = Query(part.object, ("ContentDocumentId",), In("Id", tuple(part.table["Id"].to_pylist())))
+        return {row["Id"]: row["ContentDocumentId"] for batch in self._reader.fetch(query) for row in batch.to_pylist()}
 
     def state(self, job: Job) -> JobState:
         """The platform's word for bulk jobs. Others are DONE while their outcomes are held, else GONE."""

@@ -1,16 +1,11 @@
-"""Rows of other objects that a save makes or changes: links, primary roles, permission caches, files."""
+"""Rows of other objects that a save makes or changes: links, primary roles, permission caches."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from rehouse.sandbox.salesforce.outcome import ApiError
+from rehouse.sandbox.salesforce import documents
 from rehouse.sandbox.salesforce.plan import Program, Side
 
 if TYPE_CHECKING:
@@ -53,12 +48,17 @@ def after(
     after_insert = _AFTER_INSERT.get(name)
     if after_insert is not None:
         after_insert(org, side, params)
-    if name in ("ContentVersion", "Attachment"):
-        _files(org, program, side, blobs)
+    if name in ("ContentVersion", "ContentNote", "Attachment"):
+        documents.save(org, name, _written(org, side), blobs)
 
 
 def _ids(side: Side) -> str:
     return f"SELECT id FROM temp.{side.stage} WHERE err IS NULL"
+
+
+def _written(org: Org, side: Side) -> list[tuple[int, str]]:
+    """Row number and id of the rows written by this side."""
+    return org.store.db.execute(f"SELECT rn, id FROM temp.{side.stage} WHERE err IS NULL ORDER BY rn").fetchall()
 
 
 def _relations(org: Org) -> bool:
@@ -114,12 +114,14 @@ def roll_up_amount(org: Org, opportunities: str) -> None:
     """Amount of opportunities with line items is the sum of these. `opportunities` is a subquery of ids."""
     org.store.db.execute(
         "UPDATE Opportunity SET "
-        "Amount=(SELECT sum(TotalPrice) FROM OpportunityLineItem l WHERE l.OpportunityId=Opportunity.Id AND l._del IS NULL), "
+        "Amount=(SELECT sum(TotalPrice) FROM OpportunityLineItem l WHERE l.OpportunityId=Opportunity.Id "
+        "AND l._del IS NULL), "
         "HasOpportunityLineItem=1, "
         "ExpectedRevenue=(SELECT sum(TotalPrice) FROM OpportunityLineItem l WHERE l.OpportunityId=Opportunity.Id "
         "AND l._del IS NULL) * Probability / 100.0, "
         "Pricebook2Id=coalesce(Pricebook2Id, (SELECT e.Pricebook2Id FROM OpportunityLineItem l "
-        "JOIN PricebookEntry e ON e.Id=l.PricebookEntryId WHERE l.OpportunityId=Opportunity.Id AND l._del IS NULL LIMIT 1)), "
+        "JOIN PricebookEntry e ON e.Id=l.PricebookEntryId WHERE l.OpportunityId=Opportunity.Id "
+        "AND l._del IS NULL LIMIT 1)), "
         "SystemModstamp=? "
         f"WHERE Id IN ({opportunities}) AND EXISTS (SELECT 1 FROM OpportunityLineItem l "
         "WHERE l.OpportunityId=Opportunity.Id AND l._del IS NULL)",
@@ -159,115 +161,38 @@ def _user_profile(org: Org, side: Side, params: Mapping[str, Any]) -> None:
         org,
         "PermissionSetAssignment",
         {"PermissionSetId": "p.Id", "AssigneeId": "u.Id", "IsActive": "1"},
-        f'FROM "User" u JOIN PermissionSet p ON p.ProfileId=u.ProfileId AND p.IsOwnedByProfile=1 WHERE u.Id IN ({_ids(side)})',
+        'FROM "User" u JOIN PermissionSet p ON p.ProfileId=u.ProfileId AND p.IsOwnedByProfile=1 '
+        f"WHERE u.Id IN ({_ids(side)})",
         params,
     )
     org.schema.permissions_changed()
 
 
+def _mail_task(org: Org, side: Side, params: Mapping[str, Any]) -> None:
+    """An e-mail that hangs on no case appears in the activity history as a closed task of subtype Email
+    (Object Reference, EmailMessage.ActivityId). Subject and date of that task are unverified."""
+    db = org.store.db
+    rows = db.execute(
+        "SELECT Id, Subject, RelatedToId, substr(MessageDate,1,10), CreatedById, TextBody FROM EmailMessage "
+        f"WHERE Id IN ({_ids(side)}) AND ParentId IS NULL AND ActivityId IS NULL AND RelatedToId IS NOT NULL "
+        "ORDER BY Id"
+    ).fetchall()
+    for mail, subject, related, day, owner, body in rows:
+        account = related if related.startswith("001") else None
+        if related.startswith("006"):
+            account = db.execute("SELECT AccountId FROM Opportunity WHERE Id=?", (related,)).fetchone()[0]
+        task = org.system_insert(
+            "Task",
+            {"Subject": f"Email: {subject or ''}"[:255], "WhatId": related, "AccountId": account, "Status": "Completed",
+             "IsClosed": 1, "Priority": "Normal", "TaskSubtype": "Email", "ActivityDate": day, "OwnerId": owner,
+             "CreatedById": owner, "Description": (body or "")[:32000] or None, "CompletedDateTime": params["now"]},
+        )  # fmt: skip
+        db.execute("UPDATE EmailMessage SET ActivityId=? WHERE Id=?", (task, mail))
+
+
 _AFTER_INSERT: Mapping[str, Callable[[Org, Side, Mapping[str, Any]], None]] = {
     "Opportunity": _opportunity_contact,
     "Campaign": _campaign_statuses,
+    "EmailMessage": _mail_task,
     "User": _user_profile,
 }
-
-
-# files ------------------------------------------------------------------------------------------------------------
-
-
-def _files(org: Org, program: Program, side: Side, blobs: Sequence[Mapping[str, Any]]) -> None:
-    rows = org.store.db.execute(f"SELECT rn, id FROM temp.{side.stage} WHERE err IS NULL ORDER BY rn").fetchall()
-    for rn, record_id in rows:
-        given = blobs[rn - 1] if rn - 1 < len(blobs) else {}
-        data = given.get("VersionData" if program.obj.name == "ContentVersion" else "Body")
-        size, digest = _store_blob(org, record_id, data)
-        if program.obj.name == "Attachment":
-            org.system_update("Attachment", record_id, {"BodyLength": size})
-        else:
-            _content_version(org, record_id, size, digest)
-
-
-def _store_blob(org: Org, record_id: str, data: Any) -> tuple[int, str]:
-    """Write the bytes beside the store: bytes, a file to take over, or base64 text. Size and MD5."""
-    target = org.blobs / record_id
-    if isinstance(data, Path):
-        os.replace(data, target)
-    elif data is not None:
-        try:
-            raw = data if isinstance(data, bytes) else base64.b64decode(str(data), validate=True)
-        except (binascii.Error, ValueError) as broken:
-            raise ApiError(
-                400, "JSON_PARSER_ERROR", "Cannot deserialize instance of base64 from VALUE_STRING value at [line:1, column:1]"
-            ) from broken
-        target.write_bytes(raw)
-    if not target.exists():
-        return 0, ""
-    digest = hashlib.md5(usedforsecurity=False)
-    with target.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return target.stat().st_size, digest.hexdigest()
-
-
-def _content_version(org: Org, version_id: str, size: int, digest: str) -> None:
-    """The document behind a version, the owner's link and the link to the first publish location."""
-    db = org.store.db
-    row = db.execute(
-        "SELECT ContentDocumentId, Title, PathOnClient, ContentUrl, OwnerId, FirstPublishLocationId, Description, "
-        "CreatedById, CreatedDate FROM ContentVersion WHERE Id=?",
-        (version_id,),
-    ).fetchone()
-    document, title, path, url, owner, location, description, by, at = row
-    name = PurePosixPath(str(path or "").replace("\\", "/"))
-    extension = name.suffix.lstrip(".").lower() or None
-    title = title or name.stem or url or "Untitled"
-    facts = {
-        "Title": title, "ContentSize": size, "FileExtension": extension, "FileType": _file_type(extension, url),
-        "PublishStatus": "P", "Description": description, "OwnerId": owner,
-    }  # fmt: skip
-    fresh = document is None
-    if fresh:
-        document = org.system_insert(
-            "ContentDocument", {**facts, "CreatedById": by, "LastModifiedById": by, "CreatedDate": at}
-        )
-        _link(org, document, owner, "I")
-    number = db.execute("SELECT count(*) FROM ContentVersion WHERE ContentDocumentId=?", (document,)).fetchone()[0]
-    number += 1 if fresh else 0
-    db.execute("UPDATE ContentVersion SET IsLatest=0 WHERE ContentDocumentId=?", (document,))
-    org.system_update(
-        "ContentVersion",
-        version_id,
-        {**facts, "ContentDocumentId": document, "Checksum": digest or None, "IsLatest": 1, "VersionNumber": str(number),
-         "ContentModifiedDate": at, "ContentModifiedById": by, "ContentLocation": "E" if url else "S"},
-    )  # fmt: skip
-    org.system_update("ContentDocument", document, {**facts, "LatestPublishedVersionId": version_id, "ContentModifiedDate": at})
-    if fresh and location and location != owner:
-        _link(org, document, location, "V")
-
-
-def _link(org: Org, document: str, linked: str, share: str) -> None:
-    org.system_insert(
-        "ContentDocumentLink",
-        {"ContentDocumentId": document, "LinkedEntityId": linked, "ShareType": share, "Visibility": "AllUsers"},
-    )
-
-
-_FILE_TYPES = {
-    "pdf": "PDF", "doc": "WORD", "docx": "WORD_X", "xls": "EXCEL", "xlsx": "EXCEL_X", "ppt": "POWER_POINT",
-    "pptx": "POWER_POINT_X", "txt": "TEXT", "csv": "CSV", "png": "PNG", "jpg": "JPG", "jpeg": "JPEG", "gif": "GIF",
-    "zip": "ZIP", "html": "HTML", "xml": "XML", "rtf": "RTF", "snote": "SNOTE",
-}  # fmt: skip
-
-
-def _file_type(extension: str | None, url: str | None) -> str:
-    if url:
-        return "LINK"
-    return _FILE_TYPES.get(extension or "", (extension or "UNKNOWN").upper())
-
-
-def delete_blobs(org: Org, obj: str, ids: Sequence[str]) -> None:
-    """Remove the bytes of records that are gone for good."""
-    if obj in ("ContentVersion", "Attachment"):
-        for record_id in ids:
-            (org.blobs / record_id).unlink(missing_ok=True)
-

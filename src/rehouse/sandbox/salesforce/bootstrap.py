@@ -30,16 +30,7 @@ def create(org: Org) -> None:
             {"Name": "Salesforce", "MasterLabel": "Salesforce", "LicenseDefinitionKey": "SFDC", "Status": "Active",
              "TotalLicenses": 100, "UsedLicenses": 1},
         )  # fmt: skip
-        profiles = {
-            row["Name"]: org.system_insert(
-                "Profile",
-                {"Name": row["Name"], "UserLicenseId": license_id, "UserType": "Standard"}
-                | ({"PermissionsModifyAllData": 1, "PermissionsViewAllData": 1, "PermissionsApiEnabled": 1,
-                    "PermissionsModifyMetadata": 1, "PermissionsManageUsers": 1, "PermissionsCustomizeApplication": 1}
-                   if row["Name"] == "System Administrator" else {}),
-            )  # fmt: skip
-            for row in seed_rows("Profile")
-        }
+        profiles = {row["Name"]: _profile(org, row["Name"], license_id) for row in seed_rows("Profile")}
         sets = {name: _profile_set(org, name, profile, license_id) for name, profile in profiles.items()}
         _organization(org)
         add_user(org, "Admin", "User", ADMIN_USERNAME, profiles["System Administrator"], sets["System Administrator"])
@@ -48,6 +39,14 @@ def create(org: Org) -> None:
         for name in MIRRORS:
             _statuses(org, name)
         org.store.set_meta("org", {"edition": org.edition, "name": org.name})
+
+
+_ADMIN_RIGHTS = ("ModifyAllData", "ViewAllData", "ApiEnabled", "ModifyMetadata", "ManageUsers", "CustomizeApplication")
+
+
+def _profile(org: Org, name: str, license_id: str) -> str:
+    rights = {f"Permissions{word}": 1 for word in _ADMIN_RIGHTS} if name == "System Administrator" else {}
+    return org.system_insert("Profile", {"Name": name, "UserLicenseId": license_id, "UserType": "Standard", **rights})
 
 
 def _profile_set(org: Org, name: str, profile: str, license_id: str) -> str:
@@ -87,9 +86,7 @@ def add_user(
     user_id = org.system_insert("User", row)
     wanted = permission_set or org.store.meta("profile_sets", {}).get(profile)
     if wanted:
-        org.system_insert(
-            "PermissionSetAssignment", {"PermissionSetId": wanted, "AssigneeId": user_id, "IsActive": 1}
-        )
+        org.system_insert("PermissionSetAssignment", {"PermissionSetId": wanted, "AssigneeId": user_id, "IsActive": 1})
     org.schema.permissions_changed()
     return user_id
 
@@ -123,5 +120,3 @@ def _statuses(org: Org, name: str) -> None:
         org.system_insert(name, {k: v for k, v in made.items() if k in fields})
         notes[row["MasterLabel"]] = value
     org.store.set_meta(f"valueset:{name}", notes)
-
-

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import queue
-import random
 import shutil
 import threading
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rehouse.sandbox.salesforce import bulk_query
-from rehouse.sandbox.salesforce.bulk_ingest import IngestRun
+from rehouse.sandbox.salesforce.bulk_ingest import IngestRun, RowFaults
 from rehouse.sandbox.salesforce.csvio import DELIMITERS, LINE_ENDINGS
 from rehouse.sandbox.salesforce.org import Org, stored_time
 from rehouse.sandbox.salesforce.outcome import ApiError
@@ -32,6 +30,14 @@ BATCH_ROWS = 10_000
 _OPERATIONS = ("insert", "update", "upsert", "delete", "hardDelete")
 _DONE = ("JobComplete", "Failed", "Aborted")
 _RESULT_FILES = {"successful": "successful.csv", "failed": "failed.csv", "unprocessed": "unprocessed.csv"}
+_SECOND_UPLOAD = (
+    "Found multiple contents for job: <{}>, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job "
+    "and make sure you only do 'PUT' once on a given Job."
+)
+_NO_HARD_DELETE = (
+    "FeatureNotEnabled : hardDelete operation requires special user profile permission, please contact your system "
+    "administrator"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -39,7 +45,9 @@ class BulkJobs:
     """All Bulk 2.0 jobs of one org, with one worker thread.
 
     `allowance` may be set to a function that says how many internal batches may still start (the rows beyond it
-    end up unprocessed); `pace` to a function that is called before each batch (faults, delays).
+    end up unprocessed); `pace` to a function that is called before each batch (delays); `row_faults` to one that
+    is given the job's id, the batch's number from 0 and its number of rows, and says which of them (from 0) are
+    refused with which error, without being written.
     """
 
     def __init__(self, org: Org, *, batch_rows: int = BATCH_ROWS) -> None:
@@ -48,6 +56,7 @@ class BulkJobs:
         self.directory.mkdir(exist_ok=True)
         self.allowance: Callable[[], int] | None = None
         self.pace: Callable[[str], None] | None = None
+        self.row_faults: RowFaults | None = None
         self._waiting: queue.Queue[str | None] = queue.Queue()
         self._lock = threading.RLock()
         self._idle = threading.Condition()
@@ -131,9 +140,7 @@ class BulkJobs:
         """Job info as the API shows it. Raises ApiError 404 for an unknown job."""
         kind, state, doc, cursor = self._load(job_id)
         public = {k: v for k, v in doc.items() if not k.startswith("_")}
-        public.update(
-            state=state, createdDate=_wire(doc["createdDate"]), systemModstamp=_wire(doc["systemModstamp"])
-        )
+        public.update(state=state, createdDate=_wire(doc["createdDate"]), systemModstamp=_wire(doc["systemModstamp"]))
         if state in ("InProgress", *_DONE):
             public["retries"] = 0
             public["totalProcessingTime"] = cursor.get("milliseconds", 0)
@@ -160,7 +167,7 @@ class BulkJobs:
         """The directory of a job's files."""
         return self.directory / job_id
 
-    # ingest ----------------------------------------------------------------------------------------------------------
+    # ingest -------------------------------------------------------------------------------------------------
 
     def create_ingest(self, spec: dict[str, Any], user_id: str, version: int) -> dict[str, Any]:
         """Open an ingest job from the create request. Raises ApiError 400 for a spec that cannot work."""
@@ -171,11 +178,17 @@ class BulkJobs:
         if obj is None:
             raise ApiError(400, "INVALIDENTITY", f"InvalidEntity : Unknown object: {spec.get('object')}")
         if operation == "hardDelete" and not self.org.switches["BulkApiHardDelete"]:
-            raise ApiError(400, "FEATURENOTENABLED", "FeatureNotEnabled : hardDelete operation requires special user profile permission, please contact your system administrator")
+            raise ApiError(
+                400,
+                "FEATURENOTENABLED",
+                _NO_HARD_DELETE,
+            )
         key = spec.get("externalIdFieldName")
         if operation == "upsert" and not key:
             raise ApiError(
-                400, "INVALIDJOB", f"InvalidJob : External ID was blank for {obj.name}. An External ID must be specified for upsert."
+                400,
+                "INVALIDJOB",
+                f"InvalidJob : External ID was blank for {obj.name}. An External ID must be specified for upsert.",
             )
         facts = self._common(spec, user_id, version)
         facts.update(operation=operation, object=obj.name, concurrencyMode="Parallel", jobType="V2Ingest")
@@ -190,7 +203,9 @@ class BulkJobs:
         content = spec.get("contentType") or "CSV"
         delimiter, ending = spec.get("columnDelimiter") or "COMMA", spec.get("lineEnding") or "LF"
         if content != "CSV" or delimiter not in DELIMITERS or ending not in LINE_ENDINGS:
-            raise ApiError(400, "INVALIDJOB", "InvalidJob : contentType, columnDelimiter or lineEnding is not supported")
+            raise ApiError(
+                400, "INVALIDJOB", "InvalidJob : contentType, columnDelimiter or lineEnding is not supported"
+            )
         return {
             "contentType": content, "columnDelimiter": delimiter, "lineEnding": ending, "apiVersion": float(version),
             "createdById": user_id or self.org.admin_id,
@@ -213,11 +228,10 @@ class BulkJobs:
         with self._lock:
             kind, state, _, _ = self._load(job_id)
             target = self.folder(job_id) / "input.csv"
-            if kind != "ingest" or state != "Open":
-                raise ApiError(400, "INVALIDJOBSTATE", f"Found multiple contents for job: <{job_id}>, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job." if state != "Open" else "Not an ingest job")
-            if target.exists():
-                raise ApiError(400, "CLIENTINPUTERROR", f"Found multiple contents for job: <{job_id}>, please 'Close' / 'Abort' / 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a given Job.")
-            os.replace(stream_path, target)
+            if kind != "ingest" or state != "Open" or target.exists():
+                code = "CLIENTINPUTERROR" if state == "Open" else "INVALIDJOBSTATE"
+                raise ApiError(400, code, _SECOND_UPLOAD.format(job_id))
+            stream_path.replace(target)
 
     def close(self, job_id: str) -> dict[str, Any]:
         """The upload is complete: the job is queued."""
@@ -248,7 +262,7 @@ class BulkJobs:
             IngestRun.write_missing(self.folder(job_id), doc, cursor, which)
         return path
 
-    # query -------------------------------------------------------------------------------------------------------------
+    # query --------------------------------------------------------------------------------------------------
 
     def create_query(self, spec: dict[str, Any], user_id: str, version: int) -> dict[str, Any]:
         """Start a query job. Raises ApiError 400 for SOQL that is wrong or not for Bulk."""
@@ -264,12 +278,12 @@ class BulkJobs:
 
     def query_results(self, job_id: str, locator: str | None, max_records: int) -> tuple[Path, str, int]:
         """One page: its file, the next locator (the text `null` after the last page), its number of records."""
-        kind, state, doc, cursor = self._load(job_id)
+        kind, state, _, cursor = self._load(job_id)
         if kind != "query" or state != "JobComplete":
             raise ApiError(400, "INVALIDJOBSTATE", f"Results of job {job_id} are not available in state {state}")
         return bulk_query.page(self.folder(job_id), cursor, locator, max_records)
 
-    # running -----------------------------------------------------------------------------------------------------------
+    # running ------------------------------------------------------------------------------------------------
 
     def _run(self, job_id: str) -> None:
         kind, state, doc, cursor = self._load(job_id)
@@ -280,7 +294,7 @@ class BulkJobs:
         if kind == "query":
             self._run_query(job_id, doc)
             return
-        ingest = IngestRun(self.org, self.folder(job_id), job_id, doc, cursor, random.Random(job_id))
+        ingest = IngestRun(self.org, self.folder(job_id), job_id, doc, cursor, self.row_faults)
         try:
             refusal = ingest.open()
             while refusal is None and not self._stopping.is_set():
@@ -317,14 +331,17 @@ class BulkJobs:
                 "INSERT INTO _bulk_batch VALUES (?,?,?)", (job_id, ingest.cursor["batch"] + 1, self.org.stamp())
             )
             ingest.write(rows)
-            self.org.store.db.execute(
-                "UPDATE _bulk_job SET cursor=? WHERE id=?", (json.dumps(ingest.cursor), job_id)
-            )
+            self.org.store.db.execute("UPDATE _bulk_job SET cursor=? WHERE id=?", (json.dumps(ingest.cursor), job_id))
         return "more"
 
     def _run_query(self, job_id: str, doc: dict[str, Any]) -> None:
         try:
-            done = bulk_query.run(self.org, self.folder(job_id), doc, lambda: self._stopping.is_set() or self._load(job_id)[1] != "InProgress")
+            done = bulk_query.run(
+                self.org,
+                self.folder(job_id),
+                doc,
+                lambda: self._stopping.is_set() or self._load(job_id)[1] != "InProgress",
+            )
         except ApiError as refused:
             self._fail(job_id, f"{refused.code} : {refused.message}")
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ from typing import Any
 from rehouse.sandbox.salesforce import deletion
 from rehouse.sandbox.salesforce.columns import ColumnError, not_a_key
 from rehouse.sandbox.salesforce.csvio import CsvError, CsvRows, ResultFile
-from rehouse.sandbox.salesforce.dml import CHUNK, Outcome
+from rehouse.sandbox.salesforce.dml import Outcome
 from rehouse.sandbox.salesforce.org import Org
-from rehouse.sandbox.salesforce.outcome import RowResult, SaveOptions
+from rehouse.sandbox.salesforce.outcome import RowError, RowResult, SaveOptions
 from rehouse.sandbox.salesforce.rules import US
 from rehouse.sandbox.salesforce.schema_model import SField
+
+RowFaults = Callable[[str, int, int], Mapping[int, RowError]]
+"""Job id, number of the batch, number of its rows → errors of rows that are to fail."""
 
 
 def error_cell(coded: str) -> str:
@@ -36,11 +39,12 @@ class IngestRun:
         job_id: str,
         doc: dict[str, Any],
         cursor: dict[str, Any],
-        shuffler: random.Random,
+        row_faults: RowFaults | None = None,
     ) -> None:
         self._org, self._folder, self._id, self._doc = org, folder, job_id, doc
         self.cursor = {"batch": 0, "offset": 0, "done": 0, "failed": 0, "milliseconds": 0, **cursor}
-        self._shuffler = shuffler
+        self._row_faults = row_faults
+        self._shuffler = random.Random(job_id)
         self._rows: CsvRows | None = None
         self._headers: list[str] = []
         self._good: ResultFile | None = None
@@ -48,8 +52,6 @@ class IngestRun:
         self._key: SField | None = None
         self._obj = org.schema.objects[doc["object"]]
         self._options = SaveOptions(user_id=doc["createdById"], bulk=True, version=int(doc["apiVersion"]))
-        # Parents' rows of one lock group stay together: the platform's chunks are 200 rows.
-        self._chunk = CHUNK
 
     # opening -----------------------------------------------------------------------------------------------------
 
@@ -132,8 +134,13 @@ class IngestRun:
         assert self._good is not None
         assert self._bad is not None
         started = time.perf_counter()
-        outcomes = self._outcomes(rows)
-        good = [(o.id or "", "true" if o.created else "false", *r) for o, r in zip(outcomes, rows, strict=True) if o.error is None]
+        faults = self._row_faults(self._id, self.cursor["batch"], len(rows)) if self._row_faults else {}
+        outcomes = self._with_faults(rows, faults) if faults else self._outcomes(rows)
+        good = [
+            (o.id or "", "true" if o.created else "false", *r)
+            for o, r in zip(outcomes, rows, strict=True)
+            if o.error is None
+        ]
         bad = [
             # A refused row of an insert has no id; of an update it shows the id it was meant for.
             ("" if o.created else o.id or "", error_cell(o.error), *r)
@@ -157,11 +164,20 @@ class IngestRun:
             milliseconds=spent,
         )
 
+    def _with_faults(self, rows: list[list[str]], faults: Mapping[int, RowError]) -> list[Outcome]:
+        """Write the rows that no fault takes out."""
+        written = iter(self._outcomes([row for n, row in enumerate(rows) if n not in faults]))
+        return [Outcome(None, False, _coded(faults[n])) if n in faults else next(written) for n in range(len(rows))]
+
     def _outcomes(self, rows: list[list[str]]) -> list[Outcome]:
         operation = self._doc["operation"]
         if operation in ("delete", "hardDelete"):
             found = deletion.delete(
-                self._org, self._obj.name, [row[0].strip() for row in rows], self._options, hard=operation == "hardDelete"
+                self._org,
+                self._obj.name,
+                [row[0].strip() for row in rows],
+                self._options,
+                hard=operation == "hardDelete",
             )
             return [_from_result(r) for r in found]
         done = self._org.engine.write(operation, self._obj, self._headers, rows, self._options, self._key)
@@ -207,5 +223,8 @@ def _copy(rows: CsvRows, out: ResultFile) -> None:
 def _from_result(result: RowResult) -> Outcome:
     if result.success:
         return Outcome(result.id, False, None)
-    error = result.errors[0]
-    return Outcome(result.id, False, US.join((error.code, error.message, ",".join(error.fields))))
+    return Outcome(result.id, False, _coded(result.errors[0]))
+
+
+def _coded(error: RowError) -> str:
+    return US.join((error.code, error.message, ",".join(error.fields)))

@@ -87,7 +87,9 @@ def _by_key(schema: OrgSchema, obj: SObject, header: str, user_id: str) -> Colum
     if colon and not item.polymorphic:
         raise ColumnError(
             f"type is not needed for non polymorphic foreign key references: {relation}",
-            ApiError(400, "INVALID_FIELD", f"type is not needed for non polymorphic foreign key references: {relation}"),
+            ApiError(
+                400, "INVALID_FIELD", f"type is not needed for non polymorphic foreign key references: {relation}"
+            ),
         )
     name = kind or (item.reference_to[0] if len(item.reference_to) == 1 else "")
     parent = schema.get(name) if name else None

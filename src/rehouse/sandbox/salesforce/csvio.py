@@ -52,7 +52,8 @@ class CsvRows:
             raise CsvError("InvalidBatch : The header line is longer than 32,000 characters")
         if first.endswith(b"\r\n") != self._crlf and first.endswith(b"\n"):
             raise CsvError(
-                f"ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {self._line_ending}"
+                "ClientInputError : LineEnding is invalid on user data. "
+                f"Current LineEnding setting is {self._line_ending}"
             )
         names = next(self)
         names[0] = names[0].removeprefix("\ufeff")

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rehouse.sandbox.salesforce.aftermath import delete_blobs, roll_up_amount
+from rehouse.sandbox.salesforce.aftermath import roll_up_amount
+from rehouse.sandbox.salesforce.documents import delete_blobs
 from rehouse.sandbox.salesforce.ids import id18, is_id
 from rehouse.sandbox.salesforce.outcome import ApiError, RowError, RowResult, SaveOptions
 from rehouse.sandbox.salesforce.schema_model import ChildRelationship, SObject
@@ -28,9 +29,23 @@ _EXTRA_CHILDREN = {
     "ContentDocument": (
         ChildRelationship("ContentVersion", "ContentDocumentId", None, cascade_delete=True),
         ChildRelationship("ContentDocumentLink", "ContentDocumentId", None, cascade_delete=True),
+        # A note is the document of the same id.
+        ChildRelationship("ContentNote", "Id", None, cascade_delete=True),
     ),
     "Contact": (ChildRelationship("AccountContactRelation", "ContactId", None, cascade_delete=True),),
     "Account": (ChildRelationship("AccountContactRelation", "AccountId", None, cascade_delete=True),),
+    "PermissionSet": tuple(
+        ChildRelationship(child, column, None, cascade_delete=True)
+        for child, column in (
+            ("FieldPermissions", "ParentId"),
+            ("ObjectPermissions", "ParentId"),
+            ("PermissionSetAssignment", "PermissionSetId"),
+        )
+    ),
+    "Group": (
+        ChildRelationship("QueueSobject", "QueueId", None, cascade_delete=True),
+        ChildRelationship("GroupMember", "GroupId", None, cascade_delete=True),
+    ),
     "Campaign": (
         ChildRelationship("CampaignMember", "CampaignId", None, cascade_delete=True),
         ChildRelationship("CampaignMemberStatus", "CampaignId", None, cascade_delete=True),
@@ -38,7 +53,9 @@ _EXTRA_CHILDREN = {
 }
 
 
-def delete(org: Org, object_name: str, ids: Sequence[str], options: SaveOptions, *, hard: bool = False) -> list[RowResult]:
+def delete(
+    org: Org, object_name: str, ids: Sequence[str], options: SaveOptions, *, hard: bool = False
+) -> list[RowResult]:
     """Delete by id; a result per id in order. Ids of several objects may be mixed when no object is named."""
     results: list[RowResult | None] = [None] * len(ids)
     groups: dict[str, list[tuple[int, str]]] = {}
@@ -71,7 +88,11 @@ def _id_fault(org: Org, object_name: str, given: str, obj: SObject | None) -> Ro
         return RowError("MISSING_ARGUMENT", "Id not specified in a delete call", ("Id",))
     if obj is None:
         return _malformed(given)
-    if object_name and org.object(object_name).name != obj.name and org.object(object_name).key_prefix != obj.key_prefix:
+    if (
+        object_name
+        and org.object(object_name).name != obj.name
+        and org.object(object_name).key_prefix != obj.key_prefix
+    ):
         label = org.object(object_name).label
         return RowError("MALFORMED_ID", f"{label} ID: id value of incorrect type: {given}", ("Id",))
     if not obj.deletable:
@@ -85,7 +106,7 @@ def _delete_rows(
 ) -> list[tuple[int, RowResult]]:
     db, out = org.store.db, []
     _scratch(org)
-    state = {}
+    state: dict[str, int | None] = {}
     for start in range(0, len(items), 500):
         part = [record_id for _, record_id in items[start : start + 500]]
         marks = ",".join("?" * len(part))
@@ -112,7 +133,10 @@ def _delete_rows(
 
 def _scratch(org: Org) -> None:
     db = org.store.db
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (object TEXT, id TEXT, root INTEGER, PRIMARY KEY (object, id)) WITHOUT ROWID")
+    db.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS doomed "
+        "(object TEXT, id TEXT, root INTEGER, PRIMARY KEY (object, id)) WITHOUT ROWID"
+    )
     db.execute("DELETE FROM temp.doomed")
 
 
@@ -181,11 +205,13 @@ def _take(org: Org, obj: SObject, ids: Sequence[str], *, hard: bool) -> None:
     names = [row[0] for row in db.execute("SELECT DISTINCT object FROM temp.doomed")]
     for name in names:
         _clear(org, org.schema.objects[name], batch)
-    lines = "OpportunityLineItem" in names
-    opportunities = (
-        [r[0] for r in db.execute("SELECT DISTINCT OpportunityId FROM OpportunityLineItem WHERE Id IN (SELECT id FROM temp.doomed WHERE object='OpportunityLineItem')")]
-        if lines else []
-    )  # fmt: skip
+    opportunities = [
+        row[0]
+        for row in db.execute(
+            "SELECT DISTINCT OpportunityId FROM OpportunityLineItem "
+            "WHERE Id IN (SELECT id FROM temp.doomed WHERE object='OpportunityLineItem')"
+        )
+    ]
     for name in names:
         _mark(org, org.schema.objects[name], batch, hard=hard)
     if opportunities:
@@ -270,7 +296,9 @@ def _undelete_one(org: Org, given: str) -> RowResult:
     row = db.execute("SELECT batch, root FROM _deleted WHERE object=? AND id=?", (obj.name, record_id)).fetchone()
     if row is None or not row[1]:
         # Status code from the platform's list; the wording is not published.
-        error = RowError("UNDELETE_FAILED", "Entity is not in the recycle bin" if row is None else "Undelete the parent record first")
+        error = RowError(
+            "UNDELETE_FAILED", "Entity is not in the recycle bin" if row is None else "Undelete the parent record first"
+        )
         return RowResult(record_id, False, None, (error,))
     _restore(org, obj, record_id, row[0])
     return RowResult(record_id, True, None)
@@ -302,10 +330,13 @@ def _restore(org: Org, obj: SObject, record_id: str, batch: int) -> None:
         known = org.schema.objects[name]
         stamp = ", SystemModstamp=?" if "SystemModstamp" in known.fields else ""
         db.execute(
-            f"UPDATE {quoted(name)} SET _del=NULL, IsDeleted=0{stamp} WHERE Id IN (SELECT id FROM temp.doomed WHERE object=?)",
+            f"UPDATE {quoted(name)} SET _del=NULL, IsDeleted=0{stamp} "
+            "WHERE Id IN (SELECT id FROM temp.doomed WHERE object=?)",
             (*([org.stamp()] if stamp else []), name),
         )
-        db.execute("DELETE FROM _deleted WHERE object=? AND id IN (SELECT id FROM temp.doomed WHERE object=?)", (name, name))
+        db.execute(
+            "DELETE FROM _deleted WHERE object=? AND id IN (SELECT id FROM temp.doomed WHERE object=?)", (name, name)
+        )
     for name, column, child_id, was in db.execute(
         "SELECT object, field, id, was FROM _cleared WHERE batch=? AND was IN (SELECT id FROM temp.doomed)", (batch,)
     ).fetchall():

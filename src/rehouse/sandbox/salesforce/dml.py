@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rehouse.sandbox.salesforce import aftermath
-from rehouse.sandbox.salesforce.columns import ColumnError, not_a_key, resolve
+from rehouse.sandbox.salesforce.columns import ColumnError, resolve
 from rehouse.sandbox.salesforce.ids import id18, is_id
 from rehouse.sandbox.salesforce.jsonrows import FlatRow, flatten
 from rehouse.sandbox.salesforce.outcome import ApiError, RowError, RowResult, SaveOptions
@@ -100,9 +100,7 @@ class Engine:
         item = obj.field(name)
         user = user_id or self._org.admin_id
         if item is None or not item.id_lookup or not self._org.schema.visible(obj, item, user):
-            raise ApiError(
-                404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {name}"
-            )
+            raise ApiError(404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {name}")
         return item
 
     def _complete(self, op: str, flat: FlatRow, key: SField | None) -> None:
@@ -209,19 +207,28 @@ class Engine:
         if op == "insert":
             if place is None:
                 heads = zip(range(1, len(rows) + 1), fresh)  # noqa: B905
-                db.executemany(program.fill, ((rn, None, new, None, 0, 0, *row) for (rn, new), row in zip(heads, rows, strict=True)))
+                db.executemany(
+                    program.fill,
+                    ((rn, None, new, None, 0, 0, *row) for (rn, new), row in zip(heads, rows, strict=True)),
+                )
             else:
                 refused = US.join(("INVALID_FIELD_FOR_INSERT_UPDATE", "cannot specify Id in an insert call", "Id"))
                 db.executemany(
                     program.fill,
-                    ((rn, None, new, refused if row[place] else None, 0, 0, *row) for rn, (new, row) in enumerate(zip(fresh, rows, strict=True), 1)),
+                    (
+                        (rn, None, new, refused if row[place] else None, 0, 0, *row)
+                        for rn, (new, row) in enumerate(zip(fresh, rows, strict=True), 1)
+                    ),
                 )
             return 1
         at = place if op == "update" or (key and key.name == "Id") else lowered.index(key.name.lower() if key else "")
         heads2, rounds = _targets(op, [row[at] if at is not None else "" for row in rows], key, program.obj)
         db.executemany(
             program.fill,
-            ((rn, target, new, fault, mode, turn, *row) for rn, ((target, fault, mode, turn), new, row) in enumerate(zip(heads2, fresh, rows, strict=True), 1)),
+            (
+                (rn, target, new, fault, mode, turn, *row)
+                for rn, ((target, fault, mode, turn), new, row) in enumerate(zip(heads2, fresh, rows, strict=True), 1)
+            ),
         )
         return rounds
 
@@ -268,7 +275,9 @@ def _targets(
             mark = text.lower() if fold else text
             places = seen.setdefault(mark, [])
             if op == "upsert" and places and places[-1] // CHUNK == number // CHUNK:
-                fault = fault or US.join(("DUPLICATE_VALUE", f"Duplicate external id specified: {text}", key.name if key else "Id"))
+                fault = fault or US.join(
+                    ("DUPLICATE_VALUE", f"Duplicate external id specified: {text}", key.name if key else "Id")
+                )
             turn = len({p // CHUNK for p in places} - {number // CHUNK}) if op == "upsert" else len(places)
             places.append(number)
             rounds = max(rounds, turn + 1)

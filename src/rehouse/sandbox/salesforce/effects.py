@@ -115,7 +115,7 @@ def _account_of_activity(view: RowView) -> str:
         "001": what,
         "006": f"(SELECT a.AccountId FROM Opportunity a WHERE a.Id={what})",
         "800": f"(SELECT a.AccountId FROM Contract a WHERE a.Id={what})",
-        "500": f"(SELECT a.AccountId FROM \"Case\" a WHERE a.Id={what})",
+        "500": f'(SELECT a.AccountId FROM "Case" a WHERE a.Id={what})',
         "02i": f"(SELECT a.AccountId FROM Asset a WHERE a.Id={what})",
     }
     cases = "".join(f" WHEN '{prefix}' THEN {sql}" for prefix, sql in branches.items())
@@ -232,7 +232,10 @@ def _contract(view: RowView, out: Derived) -> None:
     _draft_first("Choose a valid contract status and save your changes. Ask your admin for details.")(view, out)
     months = f"{view.col('ContractTerm')}||' months'"
     out.columns["EndDate"] = f"date({view.col('StartDate')}, {months}, '-1 day')"
-    out.columns["StatusCode"] = f"CASE {view.col('Status')} WHEN 'Activated' THEN 'Activated' WHEN 'In Approval Process' THEN 'InApproval' ELSE 'Draft' END"
+    out.columns["StatusCode"] = (
+        f"CASE {view.col('Status')} WHEN 'Activated' THEN 'Activated' "
+        "WHEN 'In Approval Process' THEN 'InApproval' ELSE 'Draft' END"
+    )
 
 
 def _campaign_member(view: RowView, out: Derived) -> None:
@@ -283,7 +286,8 @@ def _line_item(view: RowView, out: Derived) -> None:
     source = f"FROM PricebookEntry e WHERE e.Id={entry}"
     price, quantity = view.col("UnitPrice"), view.col("Quantity")
     by_total = f"CASE WHEN {view.given('TotalPrice')} THEN {view.col('TotalPrice')}/nullif({quantity},0) END"
-    unit = f"coalesce(CASE WHEN {view.given('UnitPrice')} THEN {price} END, {by_total}, {price}, (SELECT e.UnitPrice {source}))"
+    given = f"CASE WHEN {view.given('UnitPrice')} THEN {price} END"
+    unit = f"coalesce({given}, {by_total}, {price}, (SELECT e.UnitPrice {source}))"
     out.columns["UnitPrice"] = f"round({unit}, 2)"
     out.columns["TotalPrice"] = f"round({unit}*{quantity}, 2)"
     if view.creating:

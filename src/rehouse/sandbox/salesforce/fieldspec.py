@@ -59,7 +59,9 @@ def _values(spec: Mapping[str, Any], shared: Mapping[str, tuple[PicklistValue, .
     name = chosen.get("valueSetName")
     if name:
         if name not in shared:
-            raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"In field: valueSetName - no GlobalValueSet named {name} found")
+            raise SchemaError(
+                "INVALID_CROSS_REFERENCE_KEY", f"In field: valueSetName - no GlobalValueSet named {name} found"
+            )
         return shared[name]
     definition = chosen.get("valueSetDefinition") or {}
     return picklist_values(definition.get("value") or ())
@@ -101,7 +103,9 @@ def build_field(
         raise SchemaError("REQUIRED_FIELD_MISSING", "Required fields are missing: [Label]")
     external, unique = flag(spec.get("externalId")), flag(spec.get("unique"))
     if (external or unique) and kind not in _EXTERNAL:
-        raise SchemaError("FIELD_INTEGRITY_EXCEPTION", f"Can not specify 'externalId' or 'unique' for a CustomField of type {kind}")
+        raise SchemaError(
+            "FIELD_INTEGRITY_EXCEPTION", f"Can not specify 'externalId' or 'unique' for a CustomField of type {kind}"
+        )
     precision, scale, digits_error = _numbers(kind, spec)
     if digits_error:
         raise SchemaError("FIELD_INTEGRITY_EXCEPTION", digits_error)
@@ -136,7 +140,9 @@ def build_field(
         calculated=bool(spec.get("formula")),
         formula=spec.get("formula"),
         permissionable=not required,
-        extra_type_info={"TextArea": "plaintextarea", "LongTextArea": "plaintextarea", "Html": "richtextarea"}.get(kind),
+        extra_type_info={"TextArea": "plaintextarea", "LongTextArea": "plaintextarea", "Html": "richtextarea"}.get(
+            kind
+        ),
         default_value=boolean_default if kind == "Checkbox" else chosen,
         inline_help_text=spec.get("inlineHelpText") or None,
         description=spec.get("description") or None,
@@ -175,14 +181,18 @@ def _length(kind: str, spec: Mapping[str, Any]) -> int:
         length = _number(spec, "length", 0)
         top = 255 if kind == "Text" else 175
         if not 1 <= length <= top:
-            raise SchemaError("FIELD_INTEGRITY_EXCEPTION", f"Text fields must have a length between 1 and {top} (length)")
+            raise SchemaError(
+                "FIELD_INTEGRITY_EXCEPTION", f"Text fields must have a length between 1 and {top} (length)"
+            )
         return length
     if kind in ("LongTextArea", "Html"):
         length = _number(spec, "length", 0)
         if not 256 <= length <= 131072:
             raise SchemaError("INVALID_FIELD_LENGTH", "Long text area length must be between 256 and 131072")
         if _number(spec, "visibleLines", 0) < (2 if kind == "LongTextArea" else 10):
-            raise SchemaError("FIELD_INTEGRITY_EXCEPTION", "Must specify 'visibleLines' for a CustomField of type " + kind)
+            raise SchemaError(
+                "FIELD_INTEGRITY_EXCEPTION", "Must specify 'visibleLines' for a CustomField of type " + kind
+            )
         return length
     return 0
 

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from rehouse.sandbox.salesforce import wire
 from rehouse.sandbox.salesforce.auth import session_user
-from rehouse.sandbox.salesforce.components import KINDS, Component, Components
+from rehouse.sandbox.salesforce.component import Component
+from rehouse.sandbox.salesforce.components import KINDS, Components
 from rehouse.sandbox.salesforce.outcome import ApiError
 from rehouse.sandbox.salesforce.schema_model import SchemaError
 from rehouse.sandbox.salesforce.site import Site, blocking, site_of

@@ -45,7 +45,7 @@ class Org:
         self.org_id = make_id("00D", self._instance, 1)
         self.schema = OrgSchema(store, self, clock.now, edition)
         self.admin_id = make_id("005", self._instance, 1)
-        self.switches: dict[str, bool] = {name: False for name in SWITCHES} | store.meta("switches", {})
+        self.switches: dict[str, bool] = dict.fromkeys(SWITCHES, False) | store.meta("switches", {})
         self.engine = dml.Engine(self)
         self._system = threading.local()
 
@@ -106,7 +106,12 @@ class Org:
 
     # records ---------------------------------------------------------------------------------------------
 
-    def insert(self, object: str, rows: Sequence[Mapping[str, Any]], options: SaveOptions = _DEFAULT) -> list[RowResult]:  # noqa: A002
+    def insert(
+        self,
+        object: str,  # noqa: A002
+        rows: Sequence[Mapping[str, Any]],
+        options: SaveOptions = _DEFAULT,
+    ) -> list[RowResult]:
         """Create records from JSON values; a result per row, in order.
 
         A parent may be named by external id: `{"Account": {"Legacy_Id__c": "A-17"}}`. Refusals that concern the
@@ -114,7 +119,12 @@ class Org:
         """
         return self.engine.save("insert", self.object(object), rows, options)
 
-    def update(self, object: str, rows: Sequence[Mapping[str, Any]], options: SaveOptions = _DEFAULT) -> list[RowResult]:  # noqa: A002
+    def update(
+        self,
+        object: str,  # noqa: A002
+        rows: Sequence[Mapping[str, Any]],
+        options: SaveOptions = _DEFAULT,
+    ) -> list[RowResult]:
         """Change records; each row holds `Id` (or `id`). A row that is gone is a row error, not an exception."""
         return self.engine.save("update", self.object(object), rows, options)
 

@@ -188,12 +188,12 @@ class _SideBuilder:
     def _faults(self) -> list[str]:
         found = ["x.err"]
         if not self.creating:
-            found.append(
-                f"CASE WHEN cur.Id IS NULL THEN {error('INVALID_CROSS_REFERENCE_KEY', text('invalid cross reference id'))} "
-                f"WHEN cur._del IS NOT NULL THEN {error('ENTITY_IS_DELETED', text('entity is deleted'))} END"
-            )
+            missing = error("INVALID_CROSS_REFERENCE_KEY", text("invalid cross reference id"))
+            gone = error("ENTITY_IS_DELETED", text("entity is deleted"))
+            found.append(f"CASE WHEN cur.Id IS NULL THEN {missing} WHEN cur._del IS NOT NULL THEN {gone} END")
         found += self._blocked_faults()
         found += self._missing_faults()
+        found += self._permission_faults()
         for name, place in self.places.items():
             column = self.request.columns[place]
             found += rules.faults(self.context, self.raw(place), self._value(place), column, place + 1)
@@ -204,14 +204,27 @@ class _SideBuilder:
         found += derive(view).faults
         for name, place in self.places.items():
             item = self.obj.fields[name]
-            if item.unique or self._is_key(item):
+            if item.unique:
                 own = "" if self.creating else "cur.Id"
                 found.append(rules.unique_fault(self.context, item, self._value(place), own))
         found += [self._duplicate_fault(rule) for rule in self._duplicate_rules()]
         return found
 
-    def _is_key(self, item: SField) -> bool:
-        return item.unique
+    def _permission_faults(self) -> list[str]:
+        """FieldPermissions name a field that can have them; the text is the platform's for a bad picklist value."""
+        place = self.places.get("Field")
+        if self.obj.name != "FieldPermissions" or place is None:
+            return []
+        names = [
+            text(f"{obj.name}.{item.name}")
+            for obj in self.request.schema.objects.values()
+            for item in obj.fields.values()
+            if (item.permissionable if item.custom else item.nillable)
+        ]
+        raw = self.raw(place)
+        message = f"'Field Name: bad value for restricted picklist field: '||{raw}"
+        fault = error("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message, "Field")
+        return [f"CASE WHEN {raw} COLLATE NOCASE NOT IN ({', '.join(names)}) THEN {fault} END"]
 
     def _blocked_faults(self) -> list[str]:
         if not self.blocked:
@@ -239,11 +252,11 @@ class _SideBuilder:
                 always.append(name)
         fixed = text("".join(f", {n}" for n in always))
         listed = "||".join([fixed, *sometimes])
-        if not always and not sometimes:
-            out = []
-        else:
+        out = []
+        if always or sometimes:
             names = f"substr({listed},3)"
-            message = f"{text('REQUIRED_FIELD_MISSING' + rules.US + 'Required fields are missing: [')}||{names}||{text(']' + rules.US)}||replace({names},', ',',')"
+            head = text(f"REQUIRED_FIELD_MISSING{rules.US}Required fields are missing: [")
+            message = f"{head}||{names}||{text(']' + rules.US)}||replace({names},', ',',')"
             out = [f"CASE WHEN {listed}<>'' THEN {message} END"]
         return out + (self._any_of_faults() if self.creating else [])
 
@@ -280,9 +293,7 @@ class _SideBuilder:
         source = f"{quoted(self.obj.name)} d WHERE {pairs} AND d._del IS NULL{other}"
         ids = f"(SELECT group_concat(i) FROM (SELECT d.Id i FROM {source} ORDER BY d.Id LIMIT 5))"
         tail = f"||{text(rules.US + rule.name + rules.US)}||{ids}"
-        touched = " OR ".join(
-            f"{self.raw(self.places[n])} IS NOT NULL" for n in rule.fields if n in self.places
-        )
+        touched = " OR ".join(f"{self.raw(self.places[n])} IS NOT NULL" for n in rule.fields if n in self.places)
         fault = error("DUPLICATES_DETECTED", text(rule.alert_text)) + tail
         return f"CASE WHEN ({touched}) AND EXISTS (SELECT 1 FROM {source}) THEN {fault} END"
 
@@ -392,7 +403,11 @@ def _match(request: Request, raw: str) -> str | None:
     source = f"{quoted(request.obj.name)} k WHERE k.{quoted(key.name)} = {cell} AND k._del IS NULL"
     blank = error("MISSING_ARGUMENT", text(f"{key.name} not specified"), key.name)
     ids = f"(SELECT group_concat(i, ', ') FROM (SELECT k.Id i FROM {source} ORDER BY k.Id LIMIT 5))"
-    many = error("DUPLICATE_EXTERNAL_ID", f"{text(key.label + ': more than one record found for external id field: [')}||{ids}||']'", key.name)
+    many = error(
+        "DUPLICATE_EXTERNAL_ID",
+        f"{text(key.label + ': more than one record found for external id field: [')}||{ids}||']'",
+        key.name,
+    )
     several = "0" if key.unique else f"(SELECT count(*) FROM (SELECT 1 FROM {source} LIMIT 2))>1"
     return (
         f"UPDATE {raw} SET id=(SELECT k.Id FROM {source} LIMIT 1), "

@@ -178,9 +178,7 @@ class _Render:
         record_id = row[node.id_place]
         obj = node.obj or self.org.schema.prefix_of(record_id)
         name = obj.name if obj else "Name"
-        record: dict[str, Any] = {
-            "attributes": {"type": name, "url": f"{DATA_PATH}/sobjects/{name}/{record_id}"}
-        }
+        record: dict[str, Any] = {"attributes": {"type": name, "url": f"{DATA_PATH}/sobjects/{name}/{record_id}"}}
         for key, entry in node.entries.items():
             if isinstance(entry, Leaf):
                 record[key] = self._leaf(entry, row, name, record_id)
@@ -253,7 +251,10 @@ def retrieve(
     scope_fields = ", ".join(dict.fromkeys(n for n in names if (i := obj.field(n)) is None or _selectable(i)))
     # The object's own filter rules (ContentDocumentLink) are met: the id is given.
     found = run(
-        org, f"SELECT {scope_fields or 'Id'} FROM {obj.name} WHERE Id = '{wanted}'", include_deleted=False, user_id=user_id
+        org,
+        f"SELECT {scope_fields or 'Id'} FROM {obj.name} WHERE Id = '{wanted}'",
+        include_deleted=False,
+        user_id=user_id,
     )
     records = found.records(0, 1)
     return records[0] if records else None

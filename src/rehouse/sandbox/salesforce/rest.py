@@ -15,6 +15,7 @@ from aiohttp import web
 
 from rehouse.sandbox.salesforce import wire
 from rehouse.sandbox.salesforce.api import Answer, Call, Table, save
+from rehouse.sandbox.salesforce.describe import global_body
 from rehouse.sandbox.salesforce.ids import id18, is_id
 from rehouse.sandbox.salesforce.limits import ROW_BYTES, ROW_BYTES_OF, UNCOUNTED
 from rehouse.sandbox.salesforce.outcome import ApiError, RowResult
@@ -296,8 +297,6 @@ def deleted(call: Call) -> Answer:
 
 def basic_info(call: Call) -> Answer:
     """`GET sobjects/X`: the object without its fields, and recently used records (none are kept)."""
-    from rehouse.sandbox.salesforce.describe import global_body
-
     return Answer(200, {"objectDescribe": global_body(call.sobject(), f"{call.version}.0"), "recentItems": []})
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from rehouse.sandbox.salesforce.customobject import custom_object
 from rehouse.sandbox.salesforce.fieldspec import build_field, flag, picklist_values
 from rehouse.sandbox.salesforce.ids import ALPHABET, MASTER_RECORD_TYPE
 from rehouse.sandbox.salesforce.schema_load import load_objects
@@ -25,7 +26,7 @@ from rehouse.sandbox.salesforce.schema_model import (
     SObject,
 )
 from rehouse.sandbox.salesforce.store import Store
-from rehouse.sandbox.salesforce.tables import add_column, create_table, drop_column
+from rehouse.sandbox.salesforce.tables import add_column, create_index, create_table, drop_column
 from rehouse.sandbox.salesforce.valuesets import FORECAST_LABELS, MIRRORS, STANDARD_VALUE_SETS
 
 ACTIVITY = ("Task", "Event")
@@ -147,7 +148,7 @@ class OrgSchema:
             raise SchemaError("DUPLICATE_DEVELOPER_NAME", f"There is already an object named {name}")
         number = self._store.take("custom-object")
         doc = {**spec, "fullName": name, "keyPrefix": f"a{(number - 1) // 62:x}{_digit((number - 1) % 62)}"}
-        obj = _custom_object(doc)
+        obj = custom_object(doc)
         with self._store.transaction():
             self._store.keep("object", name, "", doc)
             create_table(self._store.db, obj)
@@ -172,7 +173,10 @@ class OrgSchema:
         built = build_field(owners[0].name, name, spec, self.value_sets)
         for target in built.reference_to:
             if self.get(target) is None:
-                raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"referenceTo value of '{target}' does not resolve to a valid sObject type")
+                raise SchemaError(
+                    "INVALID_CROSS_REFERENCE_KEY",
+                    f"referenceTo value of '{target}' does not resolve to a valid sObject type",
+                )
         for owner in owners:
             self._check_place(owner, obj, built, replacing=replacing)
         with self._store.transaction():
@@ -192,16 +196,22 @@ class OrgSchema:
             if known is None:
                 raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {asked}.{built.name} found")
             if known.metadata_type != built.metadata_type:
-                raise SchemaError("FIELD_INTEGRITY_EXCEPTION", f"Cannot change the type of {asked}.{built.name} by this sandbox")
+                raise SchemaError(
+                    "FIELD_INTEGRITY_EXCEPTION", f"Cannot change the type of {asked}.{built.name} by this sandbox"
+                )
             return
         if known is not None:
             raise SchemaError("DUPLICATE_DEVELOPER_NAME", f"There is already a field named {stem} on {asked}.")
         custom = [f for f in owner.fields.values() if f.custom]
         limit = MAX_CUSTOM_FIELDS.get(self._edition, 500)
         if len(custom) >= limit:
-            raise SchemaError("CUSTOM_ENTITY_OR_FIELD_LIMIT", f"{owner.name} has reached its limit of {limit} custom fields")
+            raise SchemaError(
+                "CUSTOM_ENTITY_OR_FIELD_LIMIT", f"{owner.name} has reached its limit of {limit} custom fields"
+            )
         if built.external_id and sum(f.external_id for f in custom) >= 25:
-            raise SchemaError("CUSTOM_FIELD_INDEX_LIMIT_EXCEEDED", f"{owner.name} has reached its limit of 25 external id fields")
+            raise SchemaError(
+                "CUSTOM_FIELD_INDEX_LIMIT_EXCEEDED", f"{owner.name} has reached its limit of 25 external id fields"
+            )
 
     def delete_field(self, obj: str, name: str) -> None:
         """Remove a custom field and its values."""
@@ -217,9 +227,7 @@ class OrgSchema:
                 owner.drop(item.name)
                 for target in item.reference_to:
                     parent = self._need(target)
-                    parent.children = tuple(
-                        c for c in parent.children if (c.child, c.field) != (owner.name, item.name)
-                    )
+                    parent.children = tuple(c for c in parent.children if (c.child, c.field) != (owner.name, item.name))
                 drop_column(self._store.db, owner.name, item)
                 self._store.db.execute(
                     "DELETE FROM FieldPermissions WHERE lower(Field)=lower(?)", (f"{owner.name}.{item.name}",)
@@ -307,7 +315,9 @@ class OrgSchema:
         known = {v.value.lower(): v.value for v in item.picklist if v.active}
         for value in values:
             if value.lower() not in known:
-                raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"Picklist value: {value} in picklist: {item.name} not found")
+                raise SchemaError(
+                    "INVALID_CROSS_REFERENCE_KEY", f"Picklist value: {value} in picklist: {item.name} not found"
+                )
         with self._store.transaction():
             row = {"Name": name, "TableEnumOrId": owner.name, "IsActive": int(active), "Description": description}
             found = self._rows.system_find("BusinessProcess", Name=name, TableEnumOrId=owner.name)
@@ -336,12 +346,19 @@ class OrgSchema:
         """Make or replace a record type. `picklists` narrows options per field; the process narrows the stage."""
         owner = self._need(obj)
         if business_process and (owner.name, business_process) not in self.processes:
-            raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"In field: businessProcess - no BusinessProcess named {owner.name}.{business_process} found")
+            raise SchemaError(
+                "INVALID_CROSS_REFERENCE_KEY",
+                f"In field: businessProcess - no BusinessProcess named {owner.name}.{business_process} found",
+            )
         if owner.name in ("Opportunity", "Lead", "Case") and not business_process:
             raise SchemaError("REQUIRED_FIELD_MISSING", "Required fields are missing: [BusinessProcess]")
         narrowed = {self._picklist(owner, n): tuple(values) for n, values in (picklists or {}).items()}
         with self._store.transaction():
-            process = self._rows.system_find("BusinessProcess", Name=business_process, TableEnumOrId=owner.name) if business_process else None
+            process = (
+                self._rows.system_find("BusinessProcess", Name=business_process, TableEnumOrId=owner.name)
+                if business_process
+                else None
+            )
             row = {
                 "Name": label,
                 "DeveloperName": developer_name,
@@ -368,7 +385,9 @@ class OrgSchema:
     def _picklist(self, owner: SObject, name: str) -> str:
         item = owner.field(name)
         if item is None or item.type not in ("picklist", "multipicklist", "combobox"):
-            raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"In field: picklist - no Picklist named {owner.name}.{name} found")
+            raise SchemaError(
+                "INVALID_CROSS_REFERENCE_KEY", f"In field: picklist - no Picklist named {owner.name}.{name} found"
+            )
         return item.name
 
     def _record_type_field(self, owner: SObject) -> None:
@@ -411,6 +430,8 @@ class OrgSchema:
                 self._rows.system_update("DuplicateRule", found, known)
             else:
                 self._rows.system_insert("DuplicateRule", known)
+            for name in rule.fields:
+                create_index(self._store.db, owner.name, owner.field(name).name)  # type: ignore[union-attr]
             self._store.keep("duplicate_rule", owner.name, rule.name, asdict(rule))
             self.duplicate_rules[rule.name] = rule
         self._changed()
@@ -426,7 +447,7 @@ class OrgSchema:
 
     def _apply(self, kind: str, obj: str, name: str, doc: Mapping[str, Any]) -> None:
         if kind == "object":
-            self.objects[obj] = _custom_object(doc)
+            self.objects[obj] = custom_object(doc)
         elif kind == "field":
             self._apply_field(self.objects[obj], doc)
         elif kind == "picklist":
@@ -434,7 +455,9 @@ class OrgSchema:
             values = tuple(PicklistValue(**v) for v in doc["values"])
             default = next((v.value for v in values if v.default), None)
             self.objects[obj].put(
-                replace(item, picklist=values, restricted=doc["restricted"], default_value=default or item.default_value)
+                replace(
+                    item, picklist=values, restricted=doc["restricted"], default_value=default or item.default_value
+                )
             )
         elif kind == "value_set":
             self.value_sets[name] = tuple(PicklistValue(**v) for v in doc["values"])
@@ -458,6 +481,9 @@ class OrgSchema:
             }
         )
         owner.put(item)
+        if item.metadata_type == "MasterDetail":
+            # The detail belongs to whoever owns its master.
+            owner.drop("OwnerId")
         for target in item.reference_to if item.custom else ():
             parent = self.objects[self._need(target).name]
             label = doc.get("child_relationship")
@@ -468,11 +494,11 @@ class OrgSchema:
             parent.children = (*others, relation)
 
     def _need(self, name: str) -> SObject:
-        found = self.objects.get(name) or next(
-            (o for n, o in self.objects.items() if n.lower() == name.lower()), None
-        )
+        found = self.objects.get(name) or next((o for n, o in self.objects.items() if n.lower() == name.lower()), None)
         if found is None:
-            raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"Entity Enumeration or ID: no CustomObject named {name} found")
+            raise SchemaError(
+                "INVALID_CROSS_REFERENCE_KEY", f"Entity Enumeration or ID: no CustomObject named {name} found"
+            )
         return found
 
     def _changed(self) -> None:
@@ -480,9 +506,7 @@ class OrgSchema:
         self.modified = self._now()
         self._lower = {n.lower(): n for n in self.objects}
         # A note shares its key prefix with the document it is.
-        self._prefixes = {
-            o.key_prefix: o for o in self.objects.values() if o.key_prefix and o.name != "ContentNote"
-        }
+        self._prefixes = {o.key_prefix: o for o in self.objects.values() if o.key_prefix and o.name != "ContentNote"}
 
 
 def _digit(number: int) -> str:
@@ -508,33 +532,3 @@ def mirror_row(value: Mapping[str, Any], order: int) -> dict[str, Any]:
         "ForecastCategoryName": FORECAST_LABELS.get(category, category),
         "DefaultProbability": float(value.get("probability") or 0),
     }
-
-
-def _custom_object(doc: Mapping[str, Any]) -> SObject:
-    name = str(doc["fullName"])
-    label = str(doc.get("label") or name[:-3].replace("_", " "))
-    obj = SObject(
-        name=name, label=label, label_plural=str(doc.get("pluralLabel") or label + "s"), key_prefix=doc["keyPrefix"],
-        createable=True, updateable=True, deletable=True, searchable=True, undeletable=True, replicateable=True,
-        triggerable=True, layoutable=True, custom=True,
-    )  # fmt: skip
-    named = doc.get("nameField") or {}
-    auto = named.get("type") == "AutoNumber"
-    stamps = {"defaulted_on_create": True}
-    user = {"length": 18, "reference_to": ("User",), "defaulted_on_create": True}
-    for item in (
-        SField("Id", "Record ID", "id", length=18, id_lookup=True, defaulted_on_create=True),
-        SField("OwnerId", "Owner ID", "reference", length=18, createable=True, updateable=True, polymorphic=True,
-               defaulted_on_create=True, reference_to=("Group", "User"), relationship_name="Owner"),
-        SField("IsDeleted", "Deleted", "boolean", defaulted_on_create=True, default_value=False),
-        SField("Name", str(named.get("label") or f"{label} Name"), "string", length=80, nillable=True, createable=not auto,
-               updateable=not auto, defaulted_on_create=True, name_field=True, id_lookup=True, auto_number=auto,
-               display_format=named.get("displayFormat")),
-        SField("CreatedDate", "Created Date", "datetime", **stamps),  # type: ignore[arg-type]
-        SField("CreatedById", "Created By ID", "reference", relationship_name="CreatedBy", **user),  # type: ignore[arg-type]
-        SField("LastModifiedDate", "Last Modified Date", "datetime", **stamps),  # type: ignore[arg-type]
-        SField("LastModifiedById", "Last Modified By ID", "reference", relationship_name="LastModifiedBy", **user),  # type: ignore[arg-type]
-        SField("SystemModstamp", "System Modstamp", "datetime", **stamps),  # type: ignore[arg-type]
-    ):  # fmt: skip
-        obj.put(item)
-    return obj

@@ -71,17 +71,28 @@ def load_objects(features: frozenset[str]) -> dict[str, SObject]:
     return {name: obj for name, obj in objects.items() if not obj.feature or obj.feature in features}
 
 
-_OBJECT_FEATURES = {"Quote": "quotes", "QuoteLineItem": "quotes", "Order": "orders", "OrderItem": "orders",
-                    "AccountContactRelation": "contacts to multiple accounts"}
+_OBJECT_FEATURES = {
+    "Quote": "quotes",
+    "QuoteLineItem": "quotes",
+    "Order": "orders",
+    "OrderItem": "orders",
+    "AccountContactRelation": "contacts to multiple accounts",
+}
 
 
 def _object(name: str, raw: Mapping[str, Any], features: frozenset[str], data: Mapping[str, Any]) -> SObject:
-    flags = ("createable", "updateable", "deletable", "searchable", "undeletable", "mergeable", "replicateable")
     obj = SObject(
         name=name,
         label=raw["label"],
         label_plural=raw["labelPlural"],
         key_prefix=raw.get("keyPrefix"),
+        createable=raw.get("createable", False),
+        updateable=raw.get("updateable", False),
+        deletable=raw.get("deletable", False),
+        searchable=raw.get("searchable", False),
+        undeletable=raw.get("undeletable", bool(raw.get("deletable"))),
+        mergeable=raw.get("mergeable", False),
+        replicateable=raw.get("replicateable", False),
         queryable=raw.get("queryable", True),
         triggerable=raw.get("triggerable", bool(raw.get("createable"))),
         layoutable=raw.get("layoutable", bool(raw.get("createable"))),
@@ -90,7 +101,6 @@ def _object(name: str, raw: Mapping[str, Any], features: frozenset[str], data: M
         required_on_create=tuple(raw.get("requiredOnCreate", ())),
         required_any_of=tuple(tuple(group) for group in raw.get("requiredAnyOf", ())),
         children=tuple(_child(c) for c in raw.get("childRelationships", ()) if c["child"] in data["objects"]),
-        **{flag: bool(raw.get(flag, flag == "undeletable" and raw.get("deletable"))) for flag in flags},
     )
     for one in [*raw["fields"], *_SUPPLEMENT.get(name, ())]:
         item = _field(one, data)

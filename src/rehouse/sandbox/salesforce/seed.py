@@ -18,12 +18,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from rehouse.errors import InputError
 from rehouse.sandbox.salesforce.bootstrap import add_user
-from rehouse.sandbox.salesforce.org import Org
+from rehouse.sandbox.salesforce.org import Org, stored_time
 from rehouse.sandbox.salesforce.outcome import ApiError, SaveOptions
 from rehouse.sandbox.salesforce.schema_model import DuplicateRule, SchemaError
 
@@ -190,10 +191,6 @@ class _Seeder:
 
 
 def _stored(moment: str) -> str:
-    from datetime import datetime
-
-    from rehouse.sandbox.salesforce.org import stored_time
-
     return stored_time(datetime.fromisoformat(moment))
 
 

@@ -26,7 +26,7 @@ from rehouse.sandbox.salesforce.soql import (
     refuse,
 )
 from rehouse.sandbox.salesforce.soqlscope import Resolved, Scope, no_child, no_object
-from rehouse.sandbox.salesforce.soqlwhere import Where, date_function
+from rehouse.sandbox.salesforce.soqlwhere import Where
 from rehouse.sandbox.salesforce.tables import quoted
 
 if TYPE_CHECKING:
@@ -137,9 +137,7 @@ class Compiler:
         scope = self._scope(query, obj)
         found = scope.resolve(query.items[0].what)
         if found.item.type not in ("id", "reference"):
-            raise refuse(
-                outer.text, query.items[0].what.at, "The inner select must select an id or reference field"
-            )
+            raise refuse(outer.text, query.items[0].what.at, "The inner select must select an id or reference field")
         where = self._where(scope, query)
         tail = f" LIMIT {query.limit}" if query.limit is not None else ""
         return f"SELECT {found.sql} FROM {scope.from_sql} WHERE {where} AND {found.sql} IS NOT NULL{tail}"
@@ -206,7 +204,9 @@ class Compiler:
         number = 0
         for item in query.items:
             if not isinstance(item.what, Path | Call):
-                raise refuse(scope.text, query.source.at, "Grouped query cannot use a child relationship in the select list")
+                raise refuse(
+                    scope.text, query.source.at, "Grouped query cannot use a child relationship in the select list"
+                )
             sql, kind, at = compiler.operand(_bare(item.what))
             if isinstance(item.what, Call) and item.what.name not in PASS_THROUGH:
                 name = item.alias or f"expr{number}"
@@ -235,7 +235,12 @@ class Compiler:
             if item.type in ("datetime", "double", "currency", "percent", "multipicklist") or (
                 item.type == "textarea" and item.length > 255
             ):
-                raise refuse(scope.text, expression.at, f"field '{item.name}' can not be grouped in a query call", "MALFORMED_QUERY")
+                raise refuse(
+                    scope.text,
+                    expression.at,
+                    f"field '{item.name}' can not be grouped in a query call",
+                    "MALFORMED_QUERY",
+                )
         return compiler.operand(expression)[0]
 
     def _not_grouped(self, scope: Scope, at: int, name: str) -> ApiError:
@@ -332,7 +337,9 @@ class Compiler:
         scope = self._scope(replace(query, text=outer.text), child)
         where = self._where(scope, query)
         columns, shape = self._shape(scope, query)
-        return ChildPlan(relation.relationship_name or name, self._child_sql(scope, query, relation, columns, where), shape)
+        return ChildPlan(
+            relation.relationship_name or name, self._child_sql(scope, query, relation, columns, where), shape
+        )
 
     def _child_sql(
         self, scope: Scope, query: Query, relation: ChildRelationship, columns: list[str], where: str
@@ -341,7 +348,8 @@ class Compiler:
         order = self._order(scope, query).removeprefix(" ORDER BY ")
         named = ", ".join(f"{sql} AS c{i}" for i, sql in enumerate(columns))
         inner = (
-            f"SELECT {parent} AS parent_, row_number() OVER (PARTITION BY {parent} ORDER BY {order}) AS place_, {named} "
+            f"SELECT {parent} AS parent_, {named}, "
+            f"row_number() OVER (PARTITION BY {parent} ORDER BY {order}) AS place_ "
             f"FROM {scope.from_sql} WHERE {parent} IN ({{ids}}) AND {where}"
         )
         last = f" AND place_ <= {query.offset + query.limit}" if query.limit is not None else ""

@@ -46,7 +46,9 @@ class Parent:
 class Scope:
     """The FROM of one SELECT: the object and the parents that its paths need."""
 
-    def __init__(self, org: Org, user_id: str, obj: SObject, text: str, alias: str = "", numbers: count[int] | None = None) -> None:
+    def __init__(
+        self, org: Org, user_id: str, obj: SObject, text: str, alias: str = "", numbers: count[int] | None = None
+    ) -> None:
         self.org, self.user_id, self.obj, self.text, self.alias = org, user_id, obj, text, alias
         self.numbers = numbers if numbers is not None else count()
         self.table = f"t{next(self.numbers)}"
@@ -74,7 +76,13 @@ class Scope:
                 raise self._no_relation(path, relation)
             name = item.relationship_name or relation
             if item.polymorphic:
-                return self._polymorphic(path, parts[depth + 1 :], table, item, (*parents, Parent(name, f"{table}.{quoted(item.name)}", None)))
+                return self._polymorphic(
+                    path,
+                    parts[depth + 1 :],
+                    table,
+                    item,
+                    (*parents, Parent(name, f"{table}.{quoted(item.name)}", None)),
+                )
             target = self.org.schema.get(item.reference_to[0])
             if target is None:
                 raise self._no_relation(path, relation)

@@ -167,7 +167,10 @@ class Where:
         values = [v for v in condition.values if v.kind != "null"]
         nulls = len(values) < len(condition.values)
         if any(v.kind == "keyword" for v in values):
-            each = [self._range(left, item, "=", v) if v.kind == "keyword" else f"({left} = {self.value(item, v, at)})" for v in values]
+            each = [
+                self._range(left, item, "=", v) if v.kind == "keyword" else f"({left} = {self.value(item, v, at)})"
+                for v in values
+            ]
             inside = "(" + " OR ".join(each) + ")"
         else:
             listed = ", ".join(self.value(item, v, at) for v in values)

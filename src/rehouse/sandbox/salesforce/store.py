@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS _cleared (
     batch INTEGER NOT NULL, object TEXT NOT NULL, field TEXT NOT NULL, id TEXT NOT NULL, was TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS _cleared_batch ON _cleared (batch);
 CREATE TABLE IF NOT EXISTS _bulk_job (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, doc TEXT NOT NULL, cursor TEXT NOT NULL) WITHOUT ROWID;
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, state TEXT NOT NULL, doc TEXT NOT NULL, cursor TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _bulk_batch (job TEXT NOT NULL, batch INTEGER NOT NULL, at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS _bulk_batch_at ON _bulk_batch (at);
 """
@@ -63,6 +64,7 @@ class Store:
         self.db = self._connect()
         self.db.executescript(SYSTEM_TABLES)
         self._depth = 0
+        self._owner: int | None = None
         self._idle: list[sqlite3.Connection] = []
         self._idle_lock = threading.Lock()
 
@@ -88,10 +90,11 @@ class Store:
             name = f"s{depth}" if depth else None
             self.db.execute(f"SAVEPOINT {name}" if name else "BEGIN IMMEDIATE")
             self._depth += 1
+            self._owner = threading.get_ident()
             try:
                 yield Transaction(self, name)
             except BaseException:
-                self._depth -= 1
+                self._leave()
                 if name:
                     self.db.execute(f"ROLLBACK TO {name}")
                     self.db.execute(f"RELEASE {name}")
@@ -99,13 +102,18 @@ class Store:
                     self.db.execute("ROLLBACK")
                 raise
             else:
-                self._depth -= 1
+                self._leave()
                 self.db.execute(f"RELEASE {name}" if name else "COMMIT")
+
+    def _leave(self) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
 
     @contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         """A connection for reading. Inside a transaction of this thread it is the writer, so that it sees it."""
-        if self.lock._is_owned() and self._depth:  # type: ignore[attr-defined]
+        if self._owner == threading.get_ident():
             yield self.db
             return
         with self._idle_lock:

@@ -1,8 +1,9 @@
 """The part of the Tooling API that an inventory needs: its object list and its queries.
 
-`tooling/query` serves CustomField and, with the rules of the data API, EntityDefinition, FieldDefinition and every other
-object of the org. The types of automation (ApexTrigger, ValidationRule, Flow …) exist and hold no rows: this sandbox
-runs no automation. Field names: Tooling API reference, by type; the lists are cut to what inventories ask for.
+`tooling/query` serves CustomField and, with the rules of the data API, EntityDefinition, FieldDefinition and
+every other object of the org. The types of automation (ApexTrigger, ValidationRule, Flow …) exist and hold no
+rows: this sandbox runs no automation. Field names: Tooling API reference, by type; the lists are cut to what
+inventories ask for.
 """
 
 from __future__ import annotations
@@ -23,50 +24,44 @@ if TYPE_CHECKING:
     from rehouse.sandbox.salesforce.store import Store
 
 _STAMPS = "CreatedDate:datetime CreatedById:reference LastModifiedDate:datetime LastModifiedById:reference"
-_TYPES = {
-    "CustomField": (
-        "00N",
-        "DeveloperName:string TableEnumOrId:picklist EntityDefinitionId:string NamespacePrefix:string "
-        "InlineHelpText:string Description:textarea Length:int Precision:int Scale:int RelationshipLabel:string",
-    ),
-    "ApexClass": ("01p", "Name:string NamespacePrefix:string ApiVersion:double Status:picklist IsValid:boolean"),
-    "ApexTrigger": (
-        "01q",
-        "Name:string NamespacePrefix:string TableEnumOrId:picklist ApiVersion:double Status:picklist IsValid:boolean "
-        "UsageBeforeInsert:boolean UsageAfterInsert:boolean UsageBeforeUpdate:boolean UsageAfterUpdate:boolean "
-        "UsageBeforeDelete:boolean UsageAfterDelete:boolean UsageAfterUndelete:boolean EntityDefinitionId:string",
-    ),
-    "ValidationRule": (
-        "03d",
-        "ValidationName:string NamespacePrefix:string EntityDefinitionId:string Active:boolean Description:textarea "
-        "ErrorDisplayField:string ErrorMessage:textarea",
-    ),
-    "WorkflowRule": ("01Q", "Name:string NamespacePrefix:string TableEnumOrId:picklist"),
-    "Flow": (
-        "301",
-        "DefinitionId:reference MasterLabel:string Status:picklist ProcessType:picklist VersionNumber:int "
-        "Description:textarea",
-    ),
-    "FlowDefinition": (
-        "300",
-        "DeveloperName:string MasterLabel:string NamespacePrefix:string ActiveVersionId:reference "
-        "LatestVersionId:reference Description:textarea",
-    ),
+_FIELDS = {
+    "CustomField": """DeveloperName:string TableEnumOrId:picklist EntityDefinitionId:string NamespacePrefix:string
+        InlineHelpText:string Description:textarea Length:int Precision:int Scale:int RelationshipLabel:string""",
+    "ApexClass": "Name:string NamespacePrefix:string ApiVersion:double Status:picklist IsValid:boolean",
+    "ApexTrigger": """Name:string NamespacePrefix:string TableEnumOrId:picklist ApiVersion:double Status:picklist
+        IsValid:boolean UsageBeforeInsert:boolean UsageAfterInsert:boolean UsageBeforeUpdate:boolean
+        UsageAfterUpdate:boolean UsageBeforeDelete:boolean UsageAfterDelete:boolean UsageAfterUndelete:boolean
+        EntityDefinitionId:string""",
+    "ValidationRule": """ValidationName:string NamespacePrefix:string EntityDefinitionId:string Active:boolean
+        Description:textarea ErrorDisplayField:string ErrorMessage:textarea""",
+    "WorkflowRule": "Name:string NamespacePrefix:string TableEnumOrId:picklist",
+    "Flow": """DefinitionId:reference MasterLabel:string Status:picklist ProcessType:picklist VersionNumber:int
+        Description:textarea""",
+    "FlowDefinition": """DeveloperName:string MasterLabel:string NamespacePrefix:string ActiveVersionId:reference
+        LatestVersionId:reference Description:textarea""",
+}
+_PREFIXES = {
+    "CustomField": "00N",
+    "ApexClass": "01p",
+    "ApexTrigger": "01q",
+    "ValidationRule": "03d",
+    "WorkflowRule": "01Q",
+    "Flow": "301",
+    "FlowDefinition": "300",
 }
 
 
 def _object(name: str) -> SObject:
-    prefix, listed = _TYPES[name]
-    obj = SObject(name, name, name, prefix)
+    obj = SObject(name, name, name, _PREFIXES[name])
     obj.put(SField("Id", "Id", "id", length=18, id_lookup=True, defaulted_on_create=True))
-    for item in f"{listed} {_STAMPS}".split():
+    for item in f"{_FIELDS[name]} {_STAMPS}".split():
         field, _, kind = item.partition(":")
         length = {"string": 255, "picklist": 255, "textarea": 4000}.get(kind, 0)
         obj.put(SField(field, field, kind, length=length, nillable=True))
     return obj
 
 
-OBJECTS = {name: _object(name) for name in _TYPES}
+OBJECTS = {name: _object(name) for name in _FIELDS}
 
 
 class _Schema:
@@ -150,8 +145,8 @@ def _fill(call: Call) -> None:
         db.execute("DELETE FROM CustomField")
         fields = Fields(org, state)
         columns = (
-            "Id, DeveloperName, TableEnumOrId, EntityDefinitionId, InlineHelpText, Description, Length, Precision, Scale, "
-            "CreatedDate, CreatedById, LastModifiedDate, LastModifiedById"
+            "Id, DeveloperName, TableEnumOrId, EntityDefinitionId, InlineHelpText, Description, Length, Precision, "
+            "Scale, CreatedDate, CreatedById, LastModifiedDate, LastModifiedById"
         )
         now, by = org.stamp(), org.admin_id
         for name, record_id in fields.list():
