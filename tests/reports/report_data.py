@@ -35,7 +35,7 @@ def books() -> dict[str, Any]:
 
 def difference(number: int, verdict: str = "edited since", field: str = "Phone", **values: Any) -> dict[str, Any]:
     row = {
-        "object": "contacts",
+        "object": "Contact",
         "output": "Contact",
         "key": f"c-{number:04}",
         "id": f"003A{number:011}",
@@ -65,6 +65,9 @@ def field_counts() -> list[dict[str, Any]]:
             ("Email", 402, 183, 0),
             ("Phone", 0, 583, 2),
         ]
+    ] + [
+        {"output": o, "object": o, "field": "Name", "compared": n, "equal": n, "as_planned": 0, "different": 0}
+        for o, n in [("Account", 131), ("Opportunity", 239)]
     ]
 
 

@@ -82,7 +82,14 @@ def test_gates_rollback_status_and_discovery() -> None:
     views.show_gates(console, plan()["gates"])
     views.show_rollback(console, rollback())
     views.show_status(
-        console, {"state": "applied", "counts": {"plans": 2}, "runs": [{"id": "r1"}], "next": "rehouse reconcile"}
+        console,
+        {
+            "state": "applied",
+            "counts": {"plans": 2},
+            "runs": [{"id": "r1"}],
+            "next": "rehouse reconcile",
+            "steps": [{"step": "planned", "done": True}, {"step": "applied", "done": False}],
+        },
     )
     columns = [{"name": "a", "fill_rate": 0.5, "custom": True}, {"name": "b", "fill_rate": 1.0}]
     views.show_discovery(
@@ -102,6 +109,7 @@ def test_gates_rollback_status_and_discovery() -> None:
         "Cannot be undone: notification e-mails",
         "state applied",
         "counts: plans 2",
+        "✓ planned · applied",
         "Next: rehouse reconcile",
         "contacts 600 2 1 75 %",
         "complete relative to the files",
@@ -109,6 +117,17 @@ def test_gates_rollback_status_and_discovery() -> None:
         "x@y.example unknown 4",
     ):
         assert part in text
+
+
+def test_a_story_tells_steps_and_fields() -> None:
+    console, out = screen()
+    story = sample()["example"]
+    views.show_story(console, story)
+    text = " ".join(out.getvalue().split())
+    assert "Cleaned: ••• 67 became ••• 67" in text
+    assert "LastName A••• D••• last word of the name D••• D••• as planned" in text
+    views.show_story(console, {**story, "fields": [{"field": "Email", "landed": "a@b.example"}]}, unmasked=True)
+    assert "a@b.example" in out.getvalue()
 
 
 def test_progress_in_a_pipe_is_one_line_per_step_and_object() -> None:

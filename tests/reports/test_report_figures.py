@@ -10,15 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_data import books, completion, plan
 
+from rehouse.plan.build import CUSTOM_FIELDS
 from rehouse.reports.figures import (
+    NO_RECORDS,
     OUTCOMES,
     book_lines,
     certificate,
     checklist,
     cost_lines,
+    evidence_text,
     left_off,
     planned_books,
     relative,
+    rollback_totals,
     undecided,
     worst_first,
 )
@@ -151,3 +155,29 @@ def test_rows_that_need_a_look_come_first_and_keep_their_order() -> None:
         {"verdict": v, "n": n} for n, v in enumerate(["equal", "extra", "as planned", "changed", "new word", "changed"])
     ]
     assert [row["n"] for row in worst_first(rows)] == [4, 3, 5, 1, 2, 0]
+
+
+def test_field_definitions_are_no_records_and_an_object_without_a_compared_field_is_found() -> None:
+    data = completion()
+    data["targets"]["CustomField"] = {"planned": 9, "loaded": 9, "read_back": 9}
+    assert CUSTOM_FIELDS in NO_RECORDS
+    assert states(data)["Every loaded record compared"] == "passed"
+    data["targets"]["Task"] = {"planned": 1, "loaded": 1, "read_back": 1}
+    data["diff"]["records"] += 1
+    assert states(data)["Every loaded record compared"] == "failed"
+
+
+def test_a_gate_tells_its_message_and_the_first_of_its_evidence() -> None:
+    gate = {"open": False, "message": "7 of 9 rows", "evidence": [f"row {n}" for n in range(7)]}
+    assert evidence_text(gate) == "7 of 9 rows. row 0; row 1; row 2; row 3; row 4; and 2 more"
+    assert evidence_text({"open": True, "message": "m", "evidence": "approved by D"}) == "approved by D"
+
+
+def test_what_a_ledger_s_proof_found_is_the_evidence() -> None:
+    result = certificate(completion(ledger={"verified": False, "problems": ["event 7 was edited"]}))
+    assert [c["text"] for c in result["checks"] if c["what"] == "Ledger unbroken"] == ["event 7 was edited"]
+
+
+def test_a_rollback_counts_what_it_does_not_list() -> None:
+    totals = rollback_totals({"deletes": {"A": 2}, "already_gone": {"A": 1}, "kept": [{"id": "1"}], "kept_count": 300})
+    assert totals == {"deletes": 2, "restores": 0, "gone": 1, "kept": 300, "cannot": 0}

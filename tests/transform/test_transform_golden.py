@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rehouse.mapping.expressions import CONDITIONS, OPERATORS, walk
-from rehouse.transform.oracle import World, codes, evaluate
 from ruamel.yaml import YAML
 from transform_tools import LIMITS, TURKISH, Engine, parse
+
+from rehouse.mapping.expressions import CONDITIONS, OPERATORS, walk
+from rehouse.transform.oracle import World, codes, evaluate
 
 CASES: list[dict[str, Any]] = YAML(typ="safe", pure=True).load(
     (Path(__file__).parent / "golden.yaml").read_text(encoding="utf-8")

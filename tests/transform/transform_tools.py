@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+
 from rehouse.mapping.expressions import Condition, Expression, Node
 from rehouse.mapping.parse import Reader
 from rehouse.transform import sql
@@ -76,9 +77,11 @@ class Engine:
     def rows(self, rows: Sequence[Mapping[str, str | None]], columns: Sequence[str] = ("x", "y", "z")) -> None:
         self.table("t", rows, columns)
 
-    def _column(self, expression: Any) -> list[Any]:
-        query = f'SELECT {expression.sql(dialect="duckdb")} FROM t ORDER BY t."_row"'
-        return [row[0] for row in self.connection.execute(query).fetchall()]
+    def _columns(self, expressions: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """One tuple per row of `t`, all expressions in one query."""
+        listed = ", ".join(e.sql(dialect="duckdb") for e in (*expressions, sql.true()))
+        query = f'SELECT {listed} FROM t ORDER BY t."_row"'
+        return [row[:-1] for row in self.connection.execute(query).fetchall()]
 
     def learn(self, node: Node) -> None:
         build_dictionaries(self.connection, node, self.context(), "t")
@@ -86,20 +89,17 @@ class Engine:
     def evaluate(self, node: Node) -> list[Any]:
         """The node's value for every row of `t`."""
         self.learn(node)
-        return self._column(render(node, self.context()))
+        return [row[0] for row in self._columns([render(node, self.context())])]
 
     def codes(self, node: Node) -> list[set[str]]:
-        """The issue codes of every row of `t`."""
-        self.learn(node)
+        """The issue codes of every row of `t`; what `evaluate` learned is enough."""
         rules = issues(node, self.context())
-        answers = [(rule.code, self._column(rule.condition)) for rule in rules]
-        assert all(isinstance(a, bool) for _, column in answers for a in column), "conditions are never NULL"
-        count = len(self._column(sql.true()))
-        return [{code for code, column in answers if column[i]} for i in range(count)]
+        answers = self._columns([rule.condition for rule in rules])
+        assert all(isinstance(a, bool) for row in answers for a in row), "conditions are never NULL"
+        return [{rule.code for rule, true in zip(rules, row, strict=True) if true} for row in answers]
 
     def losses(self, node: Node) -> list[set[str]]:
-        """The loss codes of every row of `t`."""
-        self.learn(node)
-        answers = [(loss.code, self._column(loss.condition)) for loss in losses(node, self.context())]
-        count = len(self._column(sql.true()))
-        return [{code for code, column in answers if column[i]} for i in range(count)]
+        """The loss codes of every row of `t`; what `evaluate` learned is enough."""
+        found = losses(node, self.context())
+        answers = self._columns([loss.condition for loss in found])
+        return [{loss.code for loss, true in zip(found, row, strict=True) if true} for row in answers]

@@ -281,9 +281,27 @@ def read_back(run: Run, consignment: Consignment) -> tuple[str, dict[str, int]]:
         f"SELECT {output} AS output, m.key, m.id, {modified} AS modified, {stamp} AS stamp "
         f"FROM id_map m JOIN {parquet(path)} l ON l.Id = m.id WHERE m.object = {output}",
     )
-    segment = run.ledger.segments.write(found, LANDED)
+    segment = run.ledger.segments.write(pa.concat_tables([found, *_side_effects(run, consignment)]), LANDED)
     known = count(run.connection, f"SELECT count(*) FROM id_map WHERE object = {output}")
     return segment.digest, {"known": known, "read_back": found.num_rows}
+
+
+def _side_effects(run: Run, consignment: Consignment) -> list[pa.Table]:
+    """Records that the platform made beside ours, noted under `~<object>`: they are nobody's own work."""
+    tables = []
+    for child in run.target.side_effects(consignment.object):
+        path = run.scratch / "side.parquet"
+        fetch_to(run.target, Query(child.object, (child.field,), NotNull(child.field)), path, run.sink, "read back")
+        nothing = "CAST(NULL AS VARCHAR)"
+        tables.append(
+            arrow(
+                run.connection,
+                f"SELECT {text('~' + child.object)} AS output, Id AS key, Id AS id, {nothing} AS modified, "
+                f"{nothing} AS stamp FROM {parquet(path)} WHERE {ident(child.field)} IN (SELECT id FROM id_map "
+                f"WHERE object = {text(consignment.output)} AND how = 'inserted')",
+            )
+        )
+    return tables
 
 
 def _ours(run: Run, consignment: Consignment) -> Condition:

@@ -154,7 +154,8 @@ def _with_children(run: Run, inserts: list[Consignment]) -> None:
             for child in (catalog.objects[c.object].children if c.object in catalog.objects else ())
         }
     )
-    for number, (child_object, child_field) in enumerate(pairs):
+    there = run.target.describe(sorted({o for o, _ in pairs})).objects
+    for number, (child_object, child_field) in enumerate(p for p in pairs if p[0] in there):
         path = run.scratch / f"child-{number}.parquet"
         if _fetch_children(run, child_object, child_field, path):
             run.connection.execute(
@@ -166,6 +167,7 @@ def _with_children(run: Run, inserts: list[Consignment]) -> None:
         "INSERT INTO kept SELECT o.output, o.id, 'has a ' || any_value(e.child_object) || ' that is not ours' "
         "FROM edges e JOIN ours o ON o.id = e.parent "
         "WHERE e.child NOT IN (SELECT id FROM ours) AND o.id NOT IN (SELECT id FROM kept) "
+        "AND e.child NOT IN (SELECT id FROM stamps WHERE output LIKE '~%') "
         "GROUP BY o.output, o.id"
     )
     while True:
@@ -184,12 +186,16 @@ def _fetch_children(run: Run, child_object: str, child_field: str, path: Path) -
         query = Query(child_object, (child_field,), NotNull(child_field))
         return fetch_to(run.target, query, path, run.sink, "look for children")
     except UserError:
-        ids = run.connection.execute(
-            f"SELECT id FROM ours WHERE how = 'inserted' ORDER BY hash(id) LIMIT {LISTED_PARENTS + 1}"
+        outputs = run.connection.execute(
+            "SELECT output, count(*) FROM ours WHERE how = 'inserted' GROUP BY output ORDER BY output"
         ).fetchall()
-        if len(ids) > LISTED_PARENTS:
-            run.note(f"{child_object} can only be listed by parent, and there are too many: not looked at")
-            return 0
+        listed = [text(name) for name, rows in outputs if rows <= LISTED_PARENTS]
+        for name, rows in outputs:
+            if rows > LISTED_PARENTS:
+                run.note(f"{child_object} can only be listed by parent: not looked for on {rows:,} {name} records")
+        ids = run.connection.execute(
+            f"SELECT id FROM ours WHERE how = 'inserted' AND output IN ({', '.join(listed) or 'NULL'}) ORDER BY id"
+        ).fetchall()
         query = Query(child_object, (child_field,), In(child_field, tuple(i[0] for i in ids)))
         return fetch_to(run.target, query, path, run.sink, "look for children")
 

@@ -24,6 +24,7 @@ from rehouse.reports.figures import (
     book_lines,
     certificate,
     cost_lines,
+    evidence_text,
     planned_books,
     relative,
     rollback_totals,
@@ -32,7 +33,7 @@ from rehouse.reports.figures import (
     verdict_lines,
     worst_first,
 )
-from rehouse.reports.masking import mask_row
+from rehouse.reports.masking import mask_row, mask_story
 from rehouse.reports.text import number, one_line, percent, size, visible
 
 if TYPE_CHECKING:
@@ -333,8 +334,7 @@ def show_gates(console: Console, gates: Iterable[Mapping[str, Any]]) -> None:
     """Each gate, what keeps it shut, and what opens it."""
     table = _table("Gates", [("gate", ""), ("state", ""), ("evidence", ""), ("how to open it", "")])
     for gate in gates:
-        evidence = gate.get("evidence") or ""
-        text = evidence if isinstance(evidence, str) else "; ".join(evidence)
+        text = evidence_text(gate, 3)
         is_open = bool(gate.get("open"))
         state = plain("open" if is_open else "shut", _tone(is_open))
         table.add_row(
@@ -363,19 +363,25 @@ def show_rollback(console: Console, data: Mapping[str, Any]) -> None:
 
 
 def show_status(console: Console, data: Mapping[str, Any]) -> None:
-    """Where a migration stands: plain facts in the order given, its gates, and `next`, the command to type."""
+    """Where a migration stands: facts in the order given, `steps` (step, done, command), gates, the `next` command."""
     from rich.table import Table
+    from rich.text import Text
 
     facts = Table.grid(padding=(0, 2))
     for name, value in data.items():
-        if name in ("gates", "next") or isinstance(value, Mapping | list | tuple):
+        if name in ("version", "gates", "next") or isinstance(value, Mapping | list | tuple):
             continue
         facts.add_row(plain(name.replace("_", " "), SOFT), plain(value))
     console.print(facts)
+    for step in data.get("steps", ()):
+        mark = plain("✓ " if step.get("done") else "· ", GOOD if step.get("done") else SOFT)
+        console.print(Text.assemble("  ", mark, " ", plain(step.get("step", ""))))
     for name, value in data.items():
-        if name != "gates" and isinstance(value, Mapping):
+        if name in ("gates", "steps"):
+            continue
+        if isinstance(value, Mapping):
             console.print(plain(f"{name}: " + ", ".join(f"{k} {_short(v)}" for k, v in value.items())))
-        elif name != "gates" and isinstance(value, list | tuple) and value:
+        elif isinstance(value, list | tuple) and value:
             console.print(plain(f"{name}:", SOFT))
             for row in value[:MOST_ROWS]:
                 text = ", ".join(f"{k} {_short(v)}" for k, v in row.items()) if isinstance(row, Mapping) else row
@@ -384,6 +390,22 @@ def show_status(console: Console, data: Mapping[str, Any]) -> None:
         show_gates(console, data["gates"])
     if data.get("next"):
         console.print(plain(f"Next: {data['next']}", STRONG))
+
+
+def show_story(console: Console, data: Mapping[str, Any], *, unmasked: bool = False) -> None:
+    """One record's whole way: what happened to it step by step, then every field. Values masked unless asked."""
+    story = data if unmasked else mask_story(data)
+    console.print(plain(story.get("title", ""), STRONG))
+    for step in story.get("steps", ()):
+        console.print(plain(f"{step.get('step', '')}: {step.get('text', '')}", indent=2))
+    rows = list(story.get("fields", ()))
+    shown = [
+        n for n in ("output", "field", "source", "rule", "planned", "landed", "verdict") if any(n in r for r in rows)
+    ]
+    _rows(console, "Fields", [(name, "") for name in shown], rows, most=len(rows))
+    _rows(
+        console, "What hangs on it", [("output", ""), ("key", ""), ("id", ""), ("text", "")], story.get("related", ())
+    )
 
 
 def show_error(console: Console, error: RehouseError) -> None:
@@ -411,17 +433,24 @@ def _table(title: str, heads: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _rows(console: Console, title: str, heads: Sequence[tuple[str, str]], rows: Iterable[Mapping[str, Any]]) -> None:
-    """A table of dictionaries; nothing when there are no rows."""
+def _rows(
+    console: Console,
+    title: str,
+    heads: Sequence[tuple[str, str]],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    most: int = MOST_ROWS,
+) -> None:
+    """A table of the first `most` dictionaries; nothing when there are none."""
     every = list(rows)
     if not every:
         return
     table = _table(title, heads)
-    for row in every[:MOST_ROWS]:
+    for row in every[:most]:
         table.add_row(*(plain(_short(row.get(name))) for name, _ in heads))
     console.print(table)
-    if len(every) > MOST_ROWS:
-        console.print(plain(f"… and {number(len(every) - MOST_ROWS)} more; the report holds all of them", SOFT))
+    if len(every) > most:
+        console.print(plain(f"… and {number(len(every) - most)} more; the report holds all of them", SOFT))
 
 
 def _short(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from rehouse.model import Catalog, Field
+from rehouse.model import Catalog, ChildReference, Field
 
 
 class Op(StrEnum):
@@ -285,6 +285,10 @@ class Target(Protocol):
     def count(self, objects: Sequence[str]) -> dict[str, int]: ...
 
     def audit_fields(self, object_name: str) -> AuditFields: ...
+
+    def side_effects(self, object_name: str) -> tuple[ChildReference, ...]:
+        """Records that the platform makes by itself when a record of this object is created, and that go with it."""
+        ...
 
     def job_kind(self, object_name: str, op: Op, rows: int) -> JobKind:
         """How a part of that size travels: bulk above the platform's threshold, plain requests below."""

@@ -18,6 +18,7 @@ from rehouse.connectors.base import (
     Target,
     User,
 )
+from rehouse.mapping.expressions import RecordType
 from rehouse.mapping.schema import Recipe
 from rehouse.model import Catalog, Field
 
@@ -135,7 +136,7 @@ def used_facts(
 
     Fields that the plan itself creates are left out until they exist, then they must be as planned.
     """
-    created = created_fields(recipe)
+    created = {*created_fields(recipe), *_record_type_fields(recipe)}
     objects: dict[str, Any] = {}
     for name, used in sorted(fields.items()):
         described = binding.catalog.object(name)
@@ -161,6 +162,16 @@ def used_facts(
         "owners": {o.email: o.user_id for o in owners},
         "active_users": sorted({o.user_id for o in owners if o.user_id}),
         "automations": sorted([a.id, a.active] for a in binding.automations if a.blocks or a.can_switch),
+    }
+
+
+def _record_type_fields(recipe: Recipe) -> set[tuple[str, str]]:
+    """Fields that hold a record type: they appear with the first record type, which the plan may create."""
+    return {
+        (output.to, name)
+        for _, output in recipe.outputs()
+        for name, node in output.fields.items()
+        if isinstance(node, RecordType)
     }
 
 

@@ -54,10 +54,11 @@ class ObjectFacts(TypedDict, total=False):
 
 
 class Gate(TypedDict, total=False):
-    """A condition of the workflow. `evidence` is a sentence or a list of them."""
+    """A condition of the workflow. `message` says what keeps it shut, `evidence` is a sentence or a list of them."""
 
     gate: str
     open: bool
+    message: str
     evidence: str | Sequence[str]
     hint: str
 
@@ -129,7 +130,10 @@ class PlanData(TypedDict, total=False):
 
 
 class DiffRow(TypedDict, total=False):
-    """One field of one record: what the source says, what the mapping made of it, what the target holds."""
+    """One field of one record: what the source says, what the mapping made of it, what the target holds.
+
+    `object` is the target object, `output` the route output, `key` the source key.
+    """
 
     object: str
     output: str
@@ -178,11 +182,16 @@ class SampleData(TypedDict, total=False):
 
 
 class RollbackParts(TypedDict, total=False):
-    """Blast radius of a rollback: records by object, and what stays. `kept`: object, id, reason."""
+    """Blast radius of a rollback: records by object, and what stays.
+
+    `kept`: object, key, id, reason; may be the first of `kept_count`. `already_gone`: somebody deleted them.
+    """
 
     deletes: Mapping[str, int]
     restores: Mapping[str, int]
+    already_gone: Mapping[str, int]
     kept: Sequence[Mapping[str, str]]
+    kept_count: int
     cannot: Sequence[str]
 
 
@@ -192,8 +201,9 @@ class CompletionData(TypedDict, total=False):
     `complete`: ends "complete relative to …", missing means the files. `books`: {OBJECT: {source, outcomes:
     {OUTPUT: {OUTCOME: records}}}}. `targets`: {OBJECT: {planned, loaded, read_back}}. `diff`: records,
     compared_values, unexplained, verdicts, fields. `differences`, `spot_check`: `DiffRow`s. `sums`: object,
-    what, group, source, target, matches. `actual`: calls, bulk_batches, retries. `automations`: off, on_again.
-    `ledger`: head, events, verified. `flaws`: planted, found, false. `acceptance`: checks for the admin.
+    what, group, source, target, matches. `actual`: calls, bulk_batches, retries. `automations`: off, on_again,
+    left_off. `ledger`: head, events, verified, problems. `flaws`: planted, found, false, missed, not_planted.
+    `acceptance`: checks for the admin.
     """
 
     migration: str
@@ -212,7 +222,7 @@ class CompletionData(TypedDict, total=False):
     actual: Mapping[str, int]
     automations: Mapping[str, Sequence[str]]
     ledger: Mapping[str, Any]
-    flaws: Mapping[str, int] | None
+    flaws: Mapping[str, Any] | None
     rollback: RollbackParts | None
     acceptance: Sequence[str]
     limits_said: Sequence[str]

@@ -18,6 +18,9 @@ VERDICTS = (*UNEXPLAINED, "edited since", "set by automation", "created since", 
 
 FILES_ONLY = "the files"
 
+NO_RECORDS = ("CustomField",)
+"""Targets that are no records: the source's own field definitions, which the catalog proves and not the diff."""
+
 PASSED, FAILED, UNKNOWN = "passed", "failed", "not stated"
 
 
@@ -187,6 +190,15 @@ def _field_line(obj: str, field: Any) -> Row:
     }
 
 
+def evidence_text(gate: Mapping[str, Any], most: int = 5) -> str:
+    """What a gate says for itself: its message, then the first pieces of evidence and how many more there are."""
+    evidence = gate.get("evidence") or ()
+    pieces = [evidence] if isinstance(evidence, str) else [str(piece) for piece in evidence]
+    more = f"and {len(pieces) - most:,} more" if len(pieces) > most else ""
+    listed = "; ".join([*pieces[:most], more] if more else pieces)
+    return ". ".join(part for part in ("" if gate.get("open") else gate.get("message", ""), listed) if part)
+
+
 def checklist(plan: Mapping[str, Any]) -> list[str]:
     """What an admin of the target checks before the plan is applied, one line each."""
     lines = []
@@ -267,12 +279,17 @@ def _diff_check(data: Mapping[str, Any]) -> Row:
 
 
 def _coverage_check(data: Mapping[str, Any]) -> Row:
-    compared = (data.get("diff") or {}).get("records")
-    loaded = [t["loaded"] for t in (data.get("targets") or {}).values() if t.get("loaded") is not None]
-    if compared is None or not loaded:
-        return _check("Every loaded record compared", None, "not compared")
-    text = f"{compared:,} compared, {sum(loaded):,} loaded"
-    return _check("Every loaded record compared", compared >= sum(loaded), text)
+    what, diff = "Every loaded record compared", data.get("diff") or {}
+    targets = (data.get("targets") or {}).items()
+    loaded = {name: t["loaded"] for name, t in targets if name not in NO_RECORDS and t.get("loaded") is not None}
+    if "records" not in diff or not loaded:
+        return _check(what, None, "not compared")
+    seen = {field.get("object") for field in diff.get("fields", ())}
+    unseen = [name for name, count in loaded.items() if count and "fields" in diff and name not in seen]
+    if unseen:
+        return _check(what, False, f"no field was compared of {', '.join(unseen)}")
+    text = f"{diff['records']:,} compared, {sum(loaded.values()):,} created"
+    return _check(what, diff["records"] >= sum(loaded.values()), text)
 
 
 def _waiting_check(data: Mapping[str, Any]) -> Row:
@@ -301,7 +318,9 @@ def _automations_check(data: Mapping[str, Any]) -> Row:
 
 
 def left_off(automations: Mapping[str, Any]) -> list[str]:
-    """Automations switched off and not on again."""
+    """Automations switched off and not on again; what `left_off` states itself comes first."""
+    if "left_off" in automations:
+        return list(automations["left_off"])
     again = list(automations.get("on_again", ()))
     left = []
     for name in automations.get("off", ()):
@@ -316,6 +335,9 @@ def _ledger_check(data: Mapping[str, Any]) -> Row:
     ledger = data.get("ledger") or {}
     if "verified" not in ledger:
         return _check("Ledger unbroken", None, "not verified")
+    problems = ledger.get("problems") or ()
+    if problems:
+        return _check("Ledger unbroken", False, "; ".join(map(str, problems[:3])))
     return _check(
         "Ledger unbroken",
         bool(ledger["verified"]),
@@ -344,7 +366,8 @@ def rollback_totals(parts: Mapping[str, Any]) -> Row:
     return {
         "deletes": sum((parts.get("deletes") or {}).values()),
         "restores": sum((parts.get("restores") or {}).values()),
-        "kept": len(parts.get("kept") or ()),
+        "gone": sum((parts.get("already_gone") or {}).values()),
+        "kept": parts.get("kept_count", len(parts.get("kept") or ())),
         "cannot": len(parts.get("cannot") or ()),
     }
 
@@ -411,6 +434,7 @@ def _sample(data: Mapping[str, Any]) -> Row:
     return {
         "unexplained": unexplained,
         "compared": sum(f.get("compared", 0) for f in data.get("fields", ())),
+        "rows_of": sum(verdicts.values()),
         "verdicts": verdict_lines(verdicts),
     }
 
@@ -422,6 +446,7 @@ def _completion(data: Mapping[str, Any]) -> Row:
         "targets": target_lines(data.get("targets") or {}),
         "costs": cost_lines(data.get("forecast") or {}, data.get("actual")),
         "verdicts": verdict_lines((data.get("diff") or {}).get("verdicts") or {}),
+        "rows_of": sum(((data.get("diff") or {}).get("verdicts") or {}).values()),
         "rollback": rollback_totals(data.get("rollback") or {}),
     }
 

@@ -14,9 +14,13 @@ _HIDDEN = "•••"
 _EMAIL = re.compile(r"([\w.+'-])[\w.+'-]*@([\w-])[\w-]*(?:\.[\w-]+)*(\.\w{2,})")
 _PHONE = re.compile(r"(?<![\w.,-])\+?\(?\d(?:[ ()/.-]{0,3}\d){9,14}(?![\w,-])")
 _DATE = re.compile(r"\(?(\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4})")
-_TOKENS = re.compile(r"[A-Z]+(?![a-zçğıöşü])|[A-ZÇĞİÖŞÜ]?[a-zçğıöşü]+|\d+")
+_TOKENS = re.compile(r"[A-ZÇĞİÖŞÜ]+(?![a-zçğıöşü])|[A-ZÇĞİÖŞÜ]?[a-zçğıöşü]+|\d+")
 
 _NAMES = {
+    "firma",
+    "kişi",
+    "kisi",
+    "soyadi",
     "name",
     "firstname",
     "lastname",
@@ -31,9 +35,26 @@ _NAMES = {
     "company",
 }
 _NO_PERSON = {"stage", "pipeline", "type", "status", "source", "product", "currency", "platform", "campaign", "field"}
-_PLACES = {"street", "address", "adres", "birthdate", "birth", "postcode"}
+_PLACES = {"doğum", "dogum", "cadde", "sokak", "street", "address", "adres", "birthdate", "birth", "postcode"}
 _NUMBERS = {"phone", "mobile", "fax", "tel", "telefon", "gsm", "whatsapp", "tckn", "vkn", "ssn", "tax", "iban"}
-_PROSE = {"description", "note", "notes", "body", "comment", "comments", "message", "content", "açıklama", "aciklama"}
+_PROSE = {
+    "not",
+    "notlar",
+    "notu",
+    "yorum",
+    "mesaj",
+    "text",
+    "description",
+    "note",
+    "notes",
+    "body",
+    "comment",
+    "comments",
+    "message",
+    "content",
+    "açıklama",
+    "aciklama",
+}
 
 
 def mask(value: Any, field: str = "", kind: str = "") -> Any:
@@ -44,7 +65,7 @@ def mask(value: Any, field: str = "", kind: str = "") -> Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    words = {token.casefold() for token in _TOKENS.findall(field)}
+    words = {token.replace("İ", "i").casefold() for token in _TOKENS.findall(field)}
     text = str(value)
     if kind == "phone" or (words & _NUMBERS and sum(c.isdigit() for c in text) > 4):
         return f"{_HIDDEN} {text.strip()[-2:]}"
@@ -82,7 +103,7 @@ def masked(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
                 ]
             result["figures"] = figures
         case "sample" if data.get("example"):
-            result["example"] = _story(data["example"])
+            result["example"] = mask_story(data["example"])
         case "completion":
             for name in ("differences", "spot_check"):
                 if name in data:
@@ -126,7 +147,8 @@ def _duplicates(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "first": [_with(group, "value", field) for group in data.get("first", ())]}
 
 
-def _story(data: Mapping[str, Any]) -> dict[str, Any]:
+def mask_story(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's story with its values masked; steps keep their words, but no address or number."""
     result = dict(data)
     result["title"] = mask_within(str(data.get("title", "")))
     result["source"] = {name: mask(value, name) for name, value in (data.get("source") or {}).items()}

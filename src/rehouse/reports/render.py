@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from rehouse.reports import KINDS
 from rehouse.reports.charts import Bar, share_bars
-from rehouse.reports.figures import OUTCOMES, UNEXPLAINED, derive, worst_first
+from rehouse.reports.figures import OUTCOMES, UNEXPLAINED, derive, evidence_text, worst_first
 from rehouse.reports.masking import masked
 from rehouse.reports.text import number, percent, size, visible
 
@@ -44,7 +44,7 @@ def document(kind: str, data: Mapping[str, Any], *, unmasked: bool = False) -> d
     about = {"kind": kind, "version": VERSION, "masked": not unmasked, "derived": derive(kind, data)}
     if not unmasked and kind == "plan":
         about["derived"] = derive(kind, shown)
-    return {"report": about, **shown}
+    return {"report": about} | {name: value for name, value in shown.items() if name != "report"}
 
 
 def as_json(report: Mapping[str, Any]) -> str:
@@ -98,6 +98,7 @@ def _environment() -> Environment:
         "books_chart": books_chart,
         "cost_chart": cost_chart,
         "counts_text": counts_text,
+        "evidence_text": evidence_text,
         "worst_first": worst_first,
         "outcomes": OUTCOMES,
         "unexplained_verdicts": UNEXPLAINED,

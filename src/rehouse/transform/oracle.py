@@ -60,7 +60,7 @@ def normalised(cell: Value, empty_values: Sequence[str] = ()) -> Value:
     """A source cell as the operators expect it."""
     if cell is None:
         return None
-    text = unicodedata.normalize("NFC", cell).strip(BLANKS)
+    text = unicodedata.normalize("NFC", cell.replace("\0", "")).strip(BLANKS)
     return None if not text or text in empty_values else text
 
 

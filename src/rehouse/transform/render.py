@@ -94,8 +94,8 @@ def listed(node: ex.ListOf, ctx: Context) -> exp.Expression:
     name = exp.to_identifier("piece")
     piece = exp.column("piece")
     pieces = sql.call("str_split", render(node.of, ctx), sql.text(node.separator))
-    trim = exp.Lambda(this=sql.call("trim", piece, sql.text(sql.BLANKS)), expressions=[name.copy()])
-    keep = exp.Lambda(this=sql.differs(piece, sql.text("")), expressions=[name.copy()])
+    trim = exp.Lambda(this=sql.call("trim", piece, sql.text(sql.BLANKS)), expressions=[name])
+    keep = exp.Lambda(this=sql.differs(piece, sql.text("")), expressions=[name])
     kept = sql.call("list_filter", sql.call("list_transform", pieces, trim), keep)
     return sql.call("nullif", sql.call("array_to_string", kept, sql.text(node.with_)), sql.text(""))
 

@@ -2,6 +2,9 @@
 
 Text constants that the engine and the oracle must share (what counts as a blank, a control character) are
 here too, as data.
+
+Trees share their parts: a node may hang in several places, which printing does not mind and copying would pay
+for with most of the time. Nothing here changes a node after it is made.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ CONTROLS = "[\\x00-\\x08\\x0b-\\x1f\\x7f\u0080-\u009f]"
 
 def call(name: str, *args: exp.Expression) -> exp.Expression:
     """A function call, printed as it is: sqlglot never rewrites it for the dialect."""
-    return exp.Anonymous(this=name, expressions=[a.copy() for a in args])
+    return exp.Anonymous(this=name, expressions=list(args))
 
 
 def text(value: str) -> exp.Expression:
@@ -59,11 +62,11 @@ def table_as(name: str, alias: str) -> exp.Expression:
 
 
 def cast(value: exp.Expression, kind: str) -> exp.Expression:
-    return exp.Cast(this=value.copy(), to=exp.DataType.build(kind, dialect="duckdb"))
+    return exp.Cast(this=value, to=exp.DataType.build(kind, dialect="duckdb"))
 
 
 def _operand(value: exp.Expression) -> exp.Expression:
-    return exp.Paren(this=value.copy()) if isinstance(value, exp.Binary | exp.Unary) else value.copy()
+    return exp.Paren(this=value) if isinstance(value, exp.Binary | exp.Unary) else value
 
 
 def equal(left: exp.Expression, right: exp.Expression) -> exp.Expression:
@@ -99,20 +102,20 @@ def not_null(value: exp.Expression) -> exp.Expression:
 
 
 def negate(condition: exp.Expression) -> exp.Expression:
-    return exp.Not(this=exp.Paren(this=condition.copy()))
+    return exp.Not(this=exp.Paren(this=condition))
 
 
 def both(*conditions: exp.Expression | None) -> exp.Expression:
     """All of them; true when there is none."""
-    given = [c.copy() for c in conditions if c is not None]
-    joined: exp.Expression = exp.Paren(this=exp.and_(*given)) if len(given) > 1 else (given or [true()])[0]
+    given = [c for c in conditions if c is not None]
+    joined: exp.Expression = exp.Paren(this=exp.and_(*given, copy=False)) if len(given) > 1 else (given or [true()])[0]
     return joined
 
 
 def either(*conditions: exp.Expression) -> exp.Expression:
     """Any of them; false when there is none."""
-    given = [c.copy() for c in conditions]
-    joined: exp.Expression = exp.Paren(this=exp.or_(*given)) if len(given) > 1 else (given or [false()])[0]
+    given = list(conditions)
+    joined: exp.Expression = exp.Paren(this=exp.or_(*given, copy=False)) if len(given) > 1 else (given or [false()])[0]
     return joined
 
 
@@ -138,7 +141,7 @@ def bind(value: exp.Expression, build: Callable[[exp.Expression], exp.Expression
     if sum(1 for _ in value.walk()) <= _INLINE:
         return build(value)
     name = exp.to_identifier("_value")
-    body = exp.Lambda(this=build(exp.column("_value")).copy(), expressions=[name])
+    body = exp.Lambda(this=build(exp.column("_value")), expressions=[name])
     return call("list_extract", call("list_transform", call("list_value", value), body), number(1))
 
 
@@ -147,10 +150,10 @@ def case(
 ) -> exp.Expression:
     """CASE WHEN … THEN … ELSE otherwise END; NULL when `otherwise` is left out."""
     if not branches:
-        return otherwise.copy() if otherwise is not None else null()
-    made = exp.Case(ifs=[exp.If(this=c.copy(), true=v.copy()) for c, v in branches])
+        return otherwise if otherwise is not None else null()
+    made = exp.Case(ifs=[exp.If(this=c, true=v) for c, v in branches])
     if otherwise is not None:
-        made.set("default", otherwise.copy())
+        made.set("default", otherwise)
     return made
 
 
@@ -229,8 +232,11 @@ def control_free(value: exp.Expression) -> exp.Expression:
 
 
 def normalised_column(value: exp.Expression, empty_values: Sequence[str] = ()) -> exp.Expression:
-    """A source cell as every operator expects it: Unicode NFC, trimmed, NULL when blank or a placeholder."""
-    plain = trimmed(call("nfc_normalize", value))
+    """A source cell as every operator expects it: Unicode NFC, trimmed, NULL when blank or a placeholder.
+
+    U+0000 is taken out first: DuckDB 2.0.0 drops what follows one when it normalises text.
+    """
+    plain = trimmed(call("nfc_normalize", call("replace", value, call("chr", number(0)), text(""))))
     if not empty_values:
         return plain
     return bind(plain, lambda v: when(negate(surely(is_in(v, empty_values))), v))

@@ -48,6 +48,7 @@ class Side:
     audit: AuditFields
     our_user: str
     whole: bool = True
+    natural_key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +247,8 @@ def _extra(connection: duckdb.DuckDBPyConnection, side: Side) -> None:
     ours = f"l.{ident(side.audit.created_by)} = {text(side.our_user)}" if side.audit.created_by else "true"
     key = next((f.name for f in side.fields if f.external_id), None)
     marked = f"l.{ident(key)} IS NOT NULL OR " if key else ""
+    # a link is ours to judge only where it joins records of ours: the platform adds links of its own
+    between = "".join(f" AND l.{ident(n)} IN (SELECT id FROM refs)" for n in side.natural_key)
     key_column = f"l.{ident(key)}" if key else "CAST(NULL AS VARCHAR)"
     connection.execute(
         f"""
@@ -255,5 +258,6 @@ def _extra(connection: duckdb.DuckDBPyConnection, side: Side) -> None:
         FROM {parquet(side.landed)} l
         WHERE l.Id NOT IN (SELECT id FROM id_map WHERE id IS NOT NULL)
           AND l.Id NOT IN (SELECT id FROM differences WHERE id IS NOT NULL AND verdict IN ('extra', 'created since'))
+          {between}
         """
     )

@@ -191,6 +191,7 @@ def _side(looking: Looking, consignment: Consignment, catalog: Catalog, landed: 
         audit=looking.target.audit_fields(consignment.object),
         our_user=looking.target.org().user_id,
         whole=looking.only is None and consignment.op == "insert",
+        natural_key=consignment.natural_key,
     )
 
 

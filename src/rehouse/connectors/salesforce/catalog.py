@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rehouse.connectors.salesforce.errors import RefusedError
-from rehouse.connectors.salesforce.quirks import FILLED_BY_PLATFORM, MADE_BY_PLATFORM
+from rehouse.connectors.salesforce.quirks import FILLED_BY_PLATFORM
 from rehouse.connectors.salesforce.session import Session
 from rehouse.errors import UserError
 from rehouse.model import Catalog, ChildReference, Field, Kind, Object, Option, RecordType
@@ -98,7 +98,7 @@ def parse(data: Mapping[str, Any]) -> Object:
         children=tuple(
             ChildReference(one["childSObject"], one["field"], bool(one.get("cascadeDelete")))
             for one in data.get("childRelationships") or ()
-            if one.get("childSObject") and one.get("field") and one["childSObject"] not in MADE_BY_PLATFORM
+            if one.get("childSObject") and one.get("field")
         ),
         record_types=tuple(
             RecordType(

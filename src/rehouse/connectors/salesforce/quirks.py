@@ -26,9 +26,12 @@ FILLED_BY_PLATFORM = frozenset(
 """Fields that are not nillable and yet may be left out of a create, because the platform fills them: a version
 without document makes a new one, the others have defaults (Object Reference, "ContentVersion")."""
 
-MADE_BY_PLATFORM = frozenset({"AccountContactRelation"})
-"""Objects whose rows appear by themselves beside a record (the direct relation of a contact to its account) and
-go with it; they are no sign that somebody hung a record of their own there."""
+SIDE_EFFECTS = {
+    "Contact": (("AccountContactRelation", "ContactId"),),
+    "Opportunity": (("OpportunityContactRole", "OpportunityId"),),
+}
+"""Rows that appear by themselves beside a new record and go with it: the direct relation of a contact to its
+account, the primary contact role of an opportunity created with ContactId (Object Reference)."""
 
 QUIRKS: tuple[Quirk, ...] = (
     Quirk(

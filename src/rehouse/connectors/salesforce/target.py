@@ -37,6 +37,7 @@ from rehouse.connectors.salesforce.catalog import PLATFORM, Describes
 from rehouse.connectors.salesforce.files import FileWriter
 from rehouse.connectors.salesforce.metadata import SchemaMaker
 from rehouse.connectors.salesforce.permissions import Permissions
+from rehouse.connectors.salesforce.quirks import SIDE_EFFECTS
 from rehouse.connectors.salesforce.read import Reader
 from rehouse.connectors.salesforce.rows import RowWriter
 from rehouse.connectors.salesforce.session import Session
@@ -44,7 +45,7 @@ from rehouse.connectors.salesforce.soap import Metadata
 from rehouse.connectors.salesforce.write import BulkWriter
 from rehouse.errors import OutcomeUnknownError
 from rehouse.events import Sink, silent
-from rehouse.model import Catalog
+from rehouse.model import Catalog, ChildReference
 from rehouse.wire import Call
 
 FILE_OBJECTS = frozenset({"ContentVersion"})
@@ -124,6 +125,11 @@ class SalesforceTarget:
         obj = self._describes.get(object_name)
         names = ("CreatedDate", "CreatedById", "LastModifiedDate", "LastModifiedById", "SystemModstamp")
         return AuditFields(*(name if obj.field(name) else None for name in names))
+
+    def side_effects(self, object_name: str) -> tuple[ChildReference, ...]:
+        """Rows that the platform makes beside a new record; those of objects that the org lacks are left out."""
+        known = SIDE_EFFECTS.get(object_name, ())
+        return tuple(ChildReference(child, field, True) for child, field in known if self._describes.find(child))
 
     def job_kind(self, object_name: str, op: Op, rows: int) -> JobKind:
         if object_name in FILE_OBJECTS and op is Op.INSERT:
