@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from rehouse.clock import Clock, iso
 from rehouse.errors import UsageError, UserError
@@ -23,6 +24,8 @@ from rehouse.plan.decisions import (
 )
 from rehouse.workspace import Workspace
 
+T = TypeVar("T")
+
 
 class Deciding:
     """The decisions of one migration. `Migration` adds the rest of the workflow."""
@@ -38,8 +41,25 @@ class Deciding:
         """Risks of the last discovery."""
         raise NotImplementedError
 
+    _read: dict[str, tuple[object, object]]
+    """Files parsed already, by what they were read from: YAML with line numbers is slow to read."""
+
+    def _once(self, name: str, paths: Sequence[Path], read: Callable[[], T]) -> T:
+        """What `read` answers, read again only when one of the files has changed."""
+        stamp = tuple((str(p), s.st_mtime_ns, s.st_size) for p in paths if p.exists() for s in (p.stat(),))
+        known = self._read.get(name)
+        if known is None or known[0] != stamp:
+            known = self._read[name] = (stamp, read())
+        return cast(T, known[1])
+
     def decisions(self) -> Decisions:
-        return load_decisions(self.workspace.decisions)
+        """What people decided so far; a copy, so that a change counts only once it is saved."""
+        path = self.workspace.decisions
+        return self._once("decisions", [path], lambda: load_decisions(path)).model_copy(deep=True)
+
+    def rows(self) -> tuple[Row, ...]:
+        """Every row of the mapping as it stands in the files."""
+        return self._once("rows", sorted(self.workspace.mapping.glob("*.yaml")), lambda: rows(self.recipe()))
 
     def save_decisions(self, decisions: Decisions) -> None:
         save_decisions(self.workspace.decisions, decisions)
@@ -51,7 +71,7 @@ class Deciding:
     def confirm(self, names: Sequence[str], by: str, *, everything: bool = False, reason: str = "") -> list[Row]:
         """Confirm mapping rows as they are: by id, by object (`contacts`), or all of them."""
         decisions = self.decisions()
-        known = rows(self.recipe())
+        known = self.rows()
         chosen = [r for r in known if everything or r.id in names or r.id.split(".")[0].split("#")[0] in names]
         if not chosen:
             raise UserError("no mapping row has that name", hint="`rehouse map` lists the rows and their ids")
@@ -72,7 +92,7 @@ class Deciding:
                 "confirmed": confirmed.get(r.id) == r.hash,
                 "edited": r.id in confirmed and confirmed[r.id] != r.hash,
             }
-            for r in rows(self.recipe())
+            for r in self.rows()
             if r.id.startswith(begins)
         ]
 
@@ -141,7 +161,7 @@ class Deciding:
 
     def decide_issue(self, row: str, code: str, by: str, reason: str, *, empty: bool) -> dict[str, Any]:
         """Load records with this issue without the value, or quarantine them."""
-        if row not in {r.id for r in rows(self.recipe())}:
+        if row not in {r.id for r in self.rows()}:
             raise UserError(f"no mapping row {row!r}", hint="`rehouse map` lists the rows and their ids")
         decisions = self.decisions()
         signed = self.signed(by, reason)

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rehouse.errors import GateError
-from rehouse.mapping.rows import rows
-from rehouse.mapping.schema import Recipe
+from rehouse.mapping.rows import Row
 from rehouse.plan.decisions import Decisions
 from rehouse.plan.stages import Plan
 
@@ -32,17 +31,17 @@ class Gate:
             raise GateError(self.name, self.message, evidence=self.evidence, hint=self.hint)
 
 
-def map_gate(recipe: Recipe, decisions: Decisions) -> Gate:
+def map_gate(rows: Sequence[Row], decisions: Decisions) -> Gate:
     """Every row of the mapping is confirmed as it stands now."""
     confirmed = decisions.confirmed()
-    open_rows = [r for r in rows(recipe) if confirmed.get(r.id) != r.hash]
+    open_rows = [r for r in rows if confirmed.get(r.id) != r.hash]
     evidence = tuple(
         f"{r.id}: {'edited since it was confirmed' if r.id in confirmed else 'not confirmed'}" for r in open_rows
     )
     return Gate(
         "map confirmed",
         not open_rows,
-        f"{len(open_rows)} of {len(rows(recipe))} mapping rows are not confirmed",
+        f"{len(open_rows)} of {len(rows)} mapping rows are not confirmed",
         evidence,
         "look at them with `rehouse map`, then: rehouse confirm --all --by NAME (or name single rows)",
     )

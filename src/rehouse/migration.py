@@ -53,6 +53,7 @@ class Migration(Deciding):
     def __init__(self, workspace: Workspace, *, sink: Sink = silent, clock: Clock | None = None) -> None:
         self.workspace = workspace
         self.sink = sink
+        self._read = {}
         self.clock = clock or SystemClock()
 
     @classmethod
@@ -158,12 +159,13 @@ class Migration(Deciding):
 
     def recipe(self) -> Recipe:
         """The mapping as it stands in the files; all faults together as `MappingError`."""
-        if not (self.workspace.mapping / "blueprint.yaml").exists():
+        folder = self.workspace.mapping
+        if not (folder / "blueprint.yaml").exists():
             raise UserError("there is no mapping yet", hint="rehouse map")
-        columns = {
-            n: [*(c.name for c in o.columns), "_path", "_bytes", "_md5"] for n, o in self.snapshot().objects.items()
-        }
-        return load_recipe(self.workspace.mapping, columns)
+        snapshot = self.snapshot()
+        columns = {n: [*(c.name for c in o.columns), "_path", "_bytes", "_md5"] for n, o in snapshot.objects.items()}
+        files = [*sorted(folder.glob("*.yaml")), snapshot.path]
+        return self._once("recipe", files, lambda: load_recipe(folder, columns))
 
     def risks(self) -> Sequence[Mapping[str, Any]]:
         return self.discovery().risks
@@ -389,7 +391,7 @@ class Migration(Deciding):
             lost_deals, lost_accounts = self._quarantined(connection, folder, recipe)
         moved = differences(_json(plan.facts), _json(now))
         return [
-            gates.map_gate(recipe, decisions),
+            gates.map_gate(self.rows(), decisions),
             gates.owner_gate(owners, waiting),
             gates.risk_gate(self.discovery().risks, decisions),
             gates.automation_gate(blocking, decisions),
@@ -483,22 +485,30 @@ class Migration(Deciding):
 
     def loaded(self) -> dict[str, Any]:
         """Accepted and refused records per output, by the ledger, of everything loaded so far."""
-        with self.target() as target, self.ledger(target.org(), write=False) as ledger:
-            with open_engine(self.workspace.work / "scratch") as connection:
-                ledger.outcomes_view(connection)
-                found = connection.execute(
-                    "SELECT object, count(*) FILTER (ok), count(*) FILTER (NOT ok) FROM outcomes "
-                    "WHERE op <> 'delete' GROUP BY object ORDER BY object"
-                ).fetchall()
+        scratch = self.workspace.work / "scratch"
+        with (
+            self.target() as target,
+            self.ledger(target.org(), write=False) as ledger,
+            open_engine(scratch) as connection,
+        ):
+            ledger.outcomes_view(connection)
+            found = connection.execute(
+                "SELECT object, count(*) FILTER (ok), count(*) FILTER (NOT ok) FROM outcomes "
+                "WHERE op <> 'delete' GROUP BY object ORDER BY object"
+            ).fetchall()
         outputs = {r[0]: {"accepted": r[1], "refused": r[2]} for r in found}
         return {"outputs": outputs, "refused": sum(r[2] for r in found)}
 
     def explain(self, object_name: str, key: str) -> dict[str, Any]:
         """One record's story, from the cell of the export to the field of the target and back."""
         plan, folder = self.load_plan(self._applied())
-        with self.target() as target, self.ledger(target.org(), write=False) as ledger:
-            with open_engine(self.workspace.work / "scratch") as connection:
-                return tell(connection, plan, folder, self.recipe(), self.snapshot(), target, ledger, object_name, key)
+        recipe, snapshot = self.recipe(), self.snapshot()
+        with (
+            self.target() as target,
+            self.ledger(target.org(), write=False) as ledger,
+            open_engine(self.workspace.work / "scratch") as connection,
+        ):
+            return tell(connection, plan, folder, recipe, snapshot, target, ledger, object_name, key)
 
     def status(self) -> dict[str, Any]:
         """Where the migration stands: what is done, what comes next, what is shut. Asks the target nothing."""

@@ -16,7 +16,6 @@ from rehouse.discover.discovery import FINDINGS, Discovery
 from rehouse.gates import Gate
 from rehouse.knowledge.load import load_platform
 from rehouse.ledger.events import AutomationOff, AutomationOn
-from rehouse.mapping.rows import rows
 from rehouse.plan.build import OWNERS
 from rehouse.plan.engine import parquet
 from rehouse.plan.stages import Plan
@@ -54,7 +53,7 @@ def plan_data(migration: Migration, plan: Plan, folder: Path, gates: Sequence[Ga
     """The plan report: stages, schema, owners, gates, forecast, issues, losses."""
     recipe = migration.recipe()
     confirmed = migration.decisions().confirmed()
-    known = rows(recipe)
+    known = migration.rows()
     creates = recipe.blueprint.creates
     data: dict[str, Any] = {
         **plan.as_dict(),

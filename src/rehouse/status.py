@@ -8,7 +8,6 @@ from rehouse.errors import RehouseError
 from rehouse.gates import map_gate
 from rehouse.ledger.events import RunClosed, RunOpened
 from rehouse.ledger.ledger import Ledger
-from rehouse.mapping.rows import rows
 
 if TYPE_CHECKING:
     from rehouse.migration import Migration
@@ -46,9 +45,8 @@ def status_of(migration: Migration) -> dict[str, Any]:
     confirmed = {"rows": 0, "of": 0}
     if reached["mapped"] and reached["discovered"]:
         try:
-            recipe = migration.recipe()
-            gate = map_gate(recipe, migration.decisions())
-            total = len(rows(recipe))
+            gate = map_gate(migration.rows(), migration.decisions())
+            total = len(migration.rows())
             confirmed = {"rows": total - len(gate.evidence), "of": total}
             reached["map confirmed"] = gate.open
         except RehouseError as error:

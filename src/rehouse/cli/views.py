@@ -193,7 +193,7 @@ def show_books(
     """The books per object and output, then why records were not loaded."""
     first = "to load" if planned else "loaded"
     heads = [("object", ""), ("output", ""), ("source", "r"), (first, "r"), *((o, "r") for o in OUTCOMES[1:]), ("", "")]
-    table = _table("Planned outcomes" if planned else "Books", heads)
+    table = new_table("Planned outcomes" if planned else "Books", heads)
     for line in book_lines(books):
         verdict = plain("balanced", GOOD) if line["balanced"] else plain(f"sum {number(line['sum'])}", BAD)
         counts = [plain(line[o], _outcome_style(o, line[o])) for o in OUTCOMES]
@@ -203,7 +203,7 @@ def show_books(
     console.print(table)
     shown = [r for r in reasons if r.get("outcome") not in ("loaded", "load")]
     if shown:
-        _rows(
+        show_rows(
             console,
             "Why records were not loaded",
             [("object", ""), ("output", ""), ("outcome", ""), ("rule", ""), ("records", "r"), ("example", "")],
@@ -217,7 +217,7 @@ def show_certificate(console: Console, data: Mapping[str, Any]) -> None:
     console.print(plain("Done: every record is accounted for" if result["done"] else "Not done", _tone(result["done"])))
     console.print(plain(result["relative"], SOFT))
     styles = {PASSED: GOOD, UNKNOWN: WARN}
-    table = _table("", [("check", ""), ("result", ""), ("evidence", "")])
+    table = new_table("", [("check", ""), ("result", ""), ("evidence", "")])
     for check in result["checks"]:
         state = plain(check["state"], styles.get(check["state"], BAD))
         table.add_row(plain(check["what"]), state, plain(check["text"]))
@@ -238,7 +238,7 @@ def show_plan(console: Console, data: Mapping[str, Any]) -> None:
         console.print(plain(f"{place}. {stage.get('text', '')}", indent=3 - len(str(place))))
     show_books(console, planned_books(data.get("figures", {})), planned=True)
     _show_costs(console, data.get("forecast", {}))
-    _rows(
+    show_rows(
         console,
         "Issues by mapping row",
         [("row", ""), ("code", ""), ("message", ""), ("blocking", ""), ("records", "r"), ("example", "")],
@@ -254,7 +254,7 @@ def show_undecided(console: Console, data: Mapping[str, Any]) -> None:
     if not found:
         console.print(plain("Nothing is undecided.", GOOD))
         return
-    table = _table("Undecided", [("what", ""), ("count", "r"), ("detail", ""), ("how", "")])
+    table = new_table("Undecided", [("what", ""), ("count", "r"), ("detail", ""), ("how", "")])
     for row in found:
         table.add_row(plain(row["what"]), plain(row["count"], WARN), plain(row["detail"]), plain(row["hint"], SOFT))
     console.print(table)
@@ -264,7 +264,7 @@ def _show_costs(console: Console, forecast: Mapping[str, Any]) -> None:
     lines = cost_lines(forecast)
     if not lines:
         return
-    table = _table("Forecast beside limits", [("what", ""), ("forecast", "r"), ("left", "r"), ("", "")])
+    table = new_table("Forecast beside limits", [("what", ""), ("forecast", "r"), ("left", "r"), ("", "")])
     for line in lines:
         figure = size if line["unit"] == "size" else number
         fits = (
@@ -278,7 +278,7 @@ def _show_costs(console: Console, forecast: Mapping[str, Any]) -> None:
 
 def show_discovery(console: Console, data: Mapping[str, Any]) -> None:
     """A discovery (`Discovery.as_dict()`): objects, findings by kind, owners, the gravest risks."""
-    table = _table("Objects", [("object", ""), ("records", "r"), ("fields", "r"), ("custom", "r"), ("filled", "r")])
+    table = new_table("Objects", [("object", ""), ("records", "r"), ("fields", "r"), ("custom", "r"), ("filled", "r")])
     for name, facts in data.get("objects", {}).items():
         columns = [c for c in facts.get("columns", ()) if c.get("present", True)]
         fill = sum(c.get("fill_rate", 0) for c in columns) / len(columns) if columns else None
@@ -289,14 +289,14 @@ def show_discovery(console: Console, data: Mapping[str, Any]) -> None:
     console.print(plain(relative("control totals" if given else None), SOFT))
     counts = (data.get("findings") or {}).get("counts", {})
     worst = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    _rows(console, "Findings", [("kind", ""), ("count", "r")], [{"kind": k, "count": n} for k, n in worst])
+    show_rows(console, "Findings", [("kind", ""), ("count", "r")], [{"kind": k, "count": n} for k, n in worst])
     owners = [
         {"email": email, "status": o["status"], "records": sum(o["records"].values())}
         for email, o in data.get("owners", {}).items()
         if o.get("status") != "active"
     ]
-    _rows(console, "Owners to decide", [("email", ""), ("status", ""), ("records", "r")], owners)
-    _rows(console, "Risks", [("severity", ""), ("what", ""), ("count", "r"), ("mitigation", "")], data.get("risks", ()))
+    show_rows(console, "Owners to decide", [("email", ""), ("status", ""), ("records", "r")], owners)
+    show_rows(console, "Risks", [("severity", ""), ("what", ""), ("count", "r"), ("mitigation", "")], data.get("risks", ()))
 
 
 def show_diff(
@@ -312,7 +312,7 @@ def show_diff(
             plain(f"{line['verdict']}: {number(line['count'])}", BAD if line["unexplained"] else "", indent=2)
         )
     heads = [("object", ""), ("field", ""), ("compared", "r"), ("equal", "r"), ("as_planned", "r"), ("different", "r")]
-    _rows(console, "Fields that differ", heads, [f for f in data.get("fields", ()) if f.get("different")])
+    show_rows(console, "Fields that differ", heads, [f for f in data.get("fields", ()) if f.get("different")])
     shown = [
         row for row in worst_first(rows or data.get("rows", ())) if row.get("verdict") not in ("equal", "as planned")
     ]
@@ -327,12 +327,12 @@ def show_diff(
         ("planned", ""),
         ("landed", ""),
     ]
-    _rows(console, "Differences", heads, shown)
+    show_rows(console, "Differences", heads, shown)
 
 
 def show_gates(console: Console, gates: Iterable[Mapping[str, Any]]) -> None:
     """Each gate, what keeps it shut, and what opens it."""
-    table = _table("Gates", [("gate", ""), ("state", ""), ("evidence", ""), ("how to open it", "")])
+    table = new_table("Gates", [("gate", ""), ("state", ""), ("evidence", ""), ("how to open it", "")])
     for gate in gates:
         text = evidence_text(gate, 3)
         is_open = bool(gate.get("open"))
@@ -350,12 +350,12 @@ def show_rollback(console: Console, data: Mapping[str, Any]) -> None:
     done = bool(data.get("done"))
     console.print(plain("Rolled back" if done else "Plan of a rollback: nothing has been undone yet", STRONG))
     deletes, restores = parts.get("deletes") or {}, parts.get("restores") or {}
-    table = _table("", [("object", ""), ("deletes", "r"), ("restores", "r")])
+    table = new_table("", [("object", ""), ("deletes", "r"), ("restores", "r")])
     for name in dict.fromkeys([*deletes, *restores]):
         table.add_row(plain(name), plain(deletes.get(name, 0)), plain(restores.get(name, 0)))
     table.add_row(plain("all", STRONG), plain(totals["deletes"], STRONG), plain(totals["restores"], STRONG))
     console.print(table)
-    _rows(console, "Kept", [("object", ""), ("id", ""), ("reason", "")], parts.get("kept") or ())
+    show_rows(console, "Kept", [("object", ""), ("id", ""), ("reason", "")], parts.get("kept") or ())
     for line in parts.get("cannot") or ():
         console.print(plain(f"Cannot be undone: {line}", WARN))
     for name, value in (data.get("figures") or {}).items():
@@ -402,8 +402,8 @@ def show_story(console: Console, data: Mapping[str, Any], *, unmasked: bool = Fa
     shown = [
         n for n in ("output", "field", "source", "rule", "planned", "landed", "verdict") if any(n in r for r in rows)
     ]
-    _rows(console, "Fields", [(name, "") for name in shown], rows, most=len(rows))
-    _rows(
+    show_rows(console, "Fields", [(name, "") for name in shown], rows, most=len(rows))
+    show_rows(
         console, "What hangs on it", [("output", ""), ("key", ""), ("id", ""), ("text", "")], story.get("related", ())
     )
 
@@ -420,7 +420,7 @@ def show_error(console: Console, error: RehouseError) -> None:
 # parts --------------------------------------------------------------------------------------------------------
 
 
-def _table(title: str, heads: Sequence[tuple[str, str]]) -> Table:
+def new_table(title: str, heads: Sequence[tuple[str, str]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -433,7 +433,7 @@ def _table(title: str, heads: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def _rows(
+def show_rows(
     console: Console,
     title: str,
     heads: Sequence[tuple[str, str]],
@@ -445,7 +445,7 @@ def _rows(
     every = list(rows)
     if not every:
         return
-    table = _table(title, heads)
+    table = new_table(title, heads)
     for row in every[:most]:
         table.add_row(*(plain(_short(row.get(name))) for name, _ in heads))
     console.print(table)

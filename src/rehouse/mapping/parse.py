@@ -49,7 +49,7 @@ class Use:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name most like the given one, or '' when none is close."""
-    found = process.extractOne(name, list(known), score_cutoff=60)
+    found = process.extractOne(name, list(known), score_cutoff=50)
     return str(found[0]) if found else ""
 
 

@@ -47,7 +47,8 @@ class Field:
     """A named value of an object.
 
     `length` counts characters (0: no limit known), `digits`/`scale` are for numbers. `required` means that
-    a create without it is refused. `restricted` means that only `options` are accepted.
+    a create without it is refused; `defaulted` that the platform fills it when a create leaves it out.
+    `restricted` means that only `options` are accepted.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Field:
     digits: int = 0
     scale: int = 0
     required: bool = False
+    defaulted: bool = False
     createable: bool = True
     updateable: bool = True
     unique: bool = False

@@ -174,8 +174,10 @@ def _touched(audit: AuditFields) -> str:
 
 
 def _same(field: Field) -> str:
+    """Equal at the field's own precision; a value that the platform fills is as planned where we sent none."""
     planned, landed = ident("p_" + field.name), ident("l_" + field.name)
-    return f"({comparable(field, planned)} IS NOT DISTINCT FROM {comparable(field, landed)})"
+    left_to_platform = f"({planned} IS NULL) OR " if field.defaulted else ""
+    return f"({left_to_platform}{comparable(field, planned)} IS NOT DISTINCT FROM {comparable(field, landed)})"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, side: Side) -> list[FieldCount]:

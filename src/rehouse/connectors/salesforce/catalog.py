@@ -132,6 +132,7 @@ def _field(object_name: str, data: Mapping[str, Any]) -> Field:
         digits=int(data.get("precision") or data.get("digits") or 0),
         scale=int(data.get("scale") or 0),
         required=createable and not data.get("nillable") and not filled,
+        defaulted=bool(filled),
         createable=createable,
         updateable=bool(data.get("updateable")),
         unique=bool(data.get("unique")),
