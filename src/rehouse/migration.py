@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rehouse import gates
 from rehouse.apply.rollback import roll_back
 from rehouse.apply.run import Run
 from rehouse.apply.runner import restore_automations, run_plan
@@ -19,7 +18,6 @@ from rehouse.apply.undo import Undo, plan_undo
 from rehouse.clock import Clock, SystemClock, iso
 from rehouse.connectors import open_target
 from rehouse.connectors.base import Org, Target
-from rehouse.deciding import Deciding
 from rehouse.discover.discovery import Discovery
 from rehouse.discover.run import discover
 from rehouse.errors import FatalError, GateError, UserError
@@ -36,13 +34,16 @@ from rehouse.plan.decisions import Approval
 from rehouse.plan.engine import count, ident, open_engine, parquet, text
 from rehouse.plan.sample import choose_sample
 from rehouse.plan.stages import Plan, load_plan
-from rehouse.propose.complete import Completed, complete, copy_blueprint
-from rehouse.reports_data import completion_data, plan_data, sample_data
+from rehouse.propose.complete import Completed, blueprint_names, complete, copy_blueprint
 from rehouse.staging.manifest import Snapshot
 from rehouse.staging.snapshot import stage
 from rehouse.verify.reconcile import Looking, Reconciled, reconcile
 from rehouse.verify.story import tell
-from rehouse.workspace import Workspace
+from rehouse.workflow import gates
+from rehouse.workflow.deciding import Deciding
+from rehouse.workflow.reporting import completion_data, plan_data, rollback_data, sample_data, write_discovery
+from rehouse.workflow.status import status_of
+from rehouse.workflow.workspace import Workspace
 
 SAMPLE_SIZE = 200
 
@@ -59,8 +60,6 @@ class Migration(Deciding):
     @classmethod
     def new(cls, folder: Path, source: str, target: str, **options: Any) -> Migration:
         """Make the folder of a new migration between two platforms."""
-        from rehouse.propose.complete import blueprint_names
-
         if f"{source}-{target}" not in blueprint_names():
             raise UserError(
                 f"no blueprint is shipped for {source} → {target}",
@@ -123,8 +122,6 @@ class Migration(Deciding):
 
     def discover(self) -> Discovery:
         """Stage the export (immutable), profile it, find its flaws and risks, write the scope and quality reports."""
-        from rehouse.reports_data import write_discovery
-
         layout = self.workspace.layout()
         snapshot = stage(
             self.workspace.source_path(),
@@ -287,8 +284,6 @@ class Migration(Deciding):
 
     def rollback(self, by: str = "", *, plan_only: bool = False, confirm: str = "") -> Undo:
         """Put the target back as it was. With `plan_only` says what that would do and writes nothing."""
-        from rehouse.reports_data import rollback_data
-
         plan, folder = self.load_plan(self._applied())
         with self.target() as target:
             org = target.org()
@@ -512,8 +507,6 @@ class Migration(Deciding):
 
     def status(self) -> dict[str, Any]:
         """Where the migration stands: what is done, what comes next, what is shut. Asks the target nothing."""
-        from rehouse.status import status_of
-
         return status_of(self)
 
 

@@ -97,9 +97,10 @@ def test_no_page_says_a_word_that_the_glossary_replaces(root: Path) -> None:
 
 
 def documented_verbs(root: Path) -> set[str]:
-    return set(
-        re.findall(r"^\| `rehouse ([a-z-]+)`", (root / "docs/reference/cli.md").read_text("utf-8"), re.MULTILINE)
-    )
+    """Verbs, and the words under a verb that has several (`decide owner`)."""
+    page = (root / "docs/reference/cli.md").read_text("utf-8")
+    rows = re.findall(r"^\| `rehouse ([a-z-]+(?: [a-z-]+)?)`", page, re.MULTILINE)
+    return {word for row in rows for word in row.split()}
 
 
 def test_every_command_in_the_docs_is_in_the_command_reference(root: Path) -> None:

@@ -35,10 +35,12 @@ def allowed() -> dict[str, set[str]]:
     table |= {name: set(GROUND) for name in FLOOR_1}
     table |= {name: set(GROUND | FLOOR_1) for name in FLOOR_2}
     table |= {name: set(BELOW_MIGRATION) for name in WORKFLOW}
-    table["migration"] = set(BELOW_MIGRATION)
-    table |= {name: BELOW_MIGRATION | {"migration", "rehouse"} for name in ROOF}
+    table["workflow"] = set(BELOW_MIGRATION)
+    table["migration"] = BELOW_MIGRATION | {"workflow"}
+    table |= {name: BELOW_MIGRATION | {"workflow", "migration", "rehouse"} for name in ROOF}
     table["samples"] = GROUND | {"knowledge"}
-    table["testing"] = BELOW_MIGRATION | ROOF | ASIDE | {"migration", "rehouse"}
+    table["testing"] = BELOW_MIGRATION | ROOF | ASIDE | {"workflow", "migration", "rehouse"}
+    table["__main__"] = {"cli"}  # `python -m rehouse`
     table["rehouse"] = {"migration"}  # `rehouse.Migration`, imported on first use
     for importer, imported in MEETINGS:
         table[importer].add(imported)

@@ -49,16 +49,17 @@ def _iso(value: exp.Expression) -> exp.Expression:
     return sql.plus(reading, sql.call("to_milliseconds", sql.cast(padded, "BIGINT")))
 
 
-def _offset(value: exp.Expression) -> exp.Expression:
-    """The offset of an ISO text as an interval; zero for `Z`."""
-    shape = "([+-])([0-9]{2}):?([0-9]{2})$"
+def _stated(value: exp.Expression) -> exp.Expression:
+    """The UTC timestamp of an ISO text that states its offset (`Z`: none)."""
+    shape = "[+-]([0-9]{2}):?([0-9]{2})$"
 
     def part(place: int) -> exp.Expression:
         return sql.call("coalesce", sql.cast(sql.group(value, shape, place), "BIGINT"), sql.number(0))
 
-    minutes = sql.plus(sql.times(part(2), sql.number(60)), part(3))
-    sign = sql.case([(sql.surely(sql.equal(sql.group(value, shape, 1), sql.text("-"))), sql.number(-1))], sql.number(1))
-    return sql.call("to_minutes", sql.times(sign, minutes))
+    offset = sql.plus(sql.call("to_hours", part(1)), sql.call("to_minutes", part(2)))
+    west = sql.contains_match(value, "-[0-9]{2}:?[0-9]{2}$")
+    reading = _iso(value)
+    return sql.case([(west, sql.plus(reading, offset))], sql.minus(reading, offset))
 
 
 def local_reading(value: exp.Expression, locale: Locale) -> exp.Expression:
@@ -73,10 +74,6 @@ def _local_reading(value: exp.Expression, locale: Locale) -> exp.Expression:
             (sql.matches(value, ISO_LOCAL), _iso(value)),
         ]
     )
-
-
-def _stated(value: exp.Expression) -> exp.Expression:
-    return sql.minus(_iso(value), _offset(value))
 
 
 def _zone(name: str, value: exp.Expression) -> exp.Expression:

@@ -6,10 +6,12 @@ Sources: [BULK] Bulk API 2.0 Developer Guide; [LIM] Salesforce Developer Limits 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from rehouse.connectors.base import Limits
+from rehouse.connectors.base import Limits, Settings
 from rehouse.connectors.salesforce.session import Session
+from rehouse.errors import UserError
 
 COLLECTION_ROWS = 200
 """Records of one collections call [REST]."""
@@ -40,13 +42,38 @@ BULK_QUERY_FROM_VALUES = 4_000
 MEGABYTE = 1024**2
 
 
-def ask(session: Session) -> Limits:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How a load is cut, from the connection's settings `bulk_from_rows` and `rows_per_part`.
+
+    Smaller parts settle sooner after a crash and show progress sooner; a lower threshold spares calls where a
+    day's requests are scarce and its Bulk batches are not.
+    """
+
+    bulk_from_rows: int = BULK_FROM_ROWS
+    rows_per_part: int = PART_ROWS
+
+    @classmethod
+    def of(cls, settings: Settings) -> Sizes:
+        """Errors: `UserError` for a figure that is no positive whole number, or a part above the shipped size."""
+        found = {n: settings[n] for n in ("bulk_from_rows", "rows_per_part") if settings.get(n) is not None}
+        for name, value in found.items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise UserError(f"the connection's `{name}` is {value!r}", hint="give a whole number from 1 on")
+        if found.get("rows_per_part", 0) > PART_ROWS:
+            raise UserError(
+                f"the connection's `rows_per_part` is above {PART_ROWS:,}", hint="smaller parts only: leave it out"
+            )
+        return cls(**found)
+
+
+def ask(session: Session, sizes: Sizes) -> Limits:
     """The limits that bind a load now, from the org's `limits` resource."""
     said = session.get("/limits")
     return Limits(
         rows_per_request=COLLECTION_ROWS,
-        bulk_from_rows=BULK_FROM_ROWS,
-        rows_per_part=PART_ROWS,
+        bulk_from_rows=sizes.bulk_from_rows,
+        rows_per_part=sizes.rows_per_part,
         bytes_per_part=UPLOAD_BYTES,
         rows_per_bulk_batch=BULK_BATCH_ROWS,
         file_bytes=FILE_BYTES,

@@ -1,7 +1,7 @@
 """One Salesforce org as a `Target` that creates schema and switches automations.
 
 Settings: `url` and one way to log in (see `auth.credentials`), optionally `ca`, `version`, `reserve`, … (see
-`session.Session`).
+`session.Session`), and `bulk_from_rows`, `rows_per_part` (see `limits.Sizes`).
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class SalesforceTarget:
 
     platform = PLATFORM
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, sizes: limits.Sizes | None = None) -> None:
         self._session = session
+        self._sizes = sizes or limits.Sizes()
         self._describes = Describes(session)
         self._reader = Reader(session, self._describes)
         self._bulk = BulkWriter(session)
@@ -96,7 +97,7 @@ class SalesforceTarget:
         )
 
     def limits(self) -> Limits:
-        return limits.ask(self._session)
+        return limits.ask(self._session, self._sizes)
 
     def describe(self, objects: Sequence[str]) -> Catalog:
         """A fresh catalog of these objects. Objects that the org does not have are absent from it."""
@@ -134,7 +135,7 @@ class SalesforceTarget:
     def job_kind(self, object_name: str, op: Op, rows: int) -> JobKind:
         if object_name in FILE_OBJECTS and op is Op.INSERT:
             return JobKind.FILES
-        if object_name in NO_BULK or rows < limits.BULK_FROM_ROWS:
+        if object_name in NO_BULK or rows < self._sizes.bulk_from_rows:
             return JobKind.ROWS
         return JobKind.BULK
 
@@ -223,7 +224,7 @@ class SalesforceTarget:
 
 def connect(settings: Settings, sink: Sink = silent) -> SalesforceTarget:
     """Open a connection. Nothing is sent before the first question. Errors: `UserError` for the settings."""
-    return SalesforceTarget(Session(settings, sink))
+    return SalesforceTarget(Session(settings, sink), limits.Sizes.of(settings))
 
 
 def _mark(job: Job, part: Part) -> tuple[str, Op, str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.errors import RehouseError
-from rehouse.gates import map_gate
 from rehouse.ledger.events import RunClosed, RunOpened
 from rehouse.ledger.ledger import Ledger
-
-if TYPE_CHECKING:
-    from rehouse.migration import Migration
+from rehouse.workflow.context import Context
+from rehouse.workflow.gates import map_gate
 
 STEPS = (
     ("source connected", "rehouse connect source PATH"),
@@ -27,7 +25,7 @@ STEPS = (
 """The states a migration passes, in order, and the command that reaches each."""
 
 
-def status_of(migration: Migration) -> dict[str, Any]:
+def status_of(migration: Context) -> dict[str, Any]:
     """Plain data for the screen and for `--json`."""
     workspace = migration.workspace
     config = workspace.load()
@@ -67,7 +65,7 @@ def status_of(migration: Migration) -> dict[str, Any]:
     }
 
 
-def _runs(migration: Migration) -> list[dict[str, Any]]:
+def _runs(migration: Context) -> list[dict[str, Any]]:
     """Runs of every org this migration wrote to, oldest first; an open one can be resumed."""
     found = []
     root = migration.workspace.ledger

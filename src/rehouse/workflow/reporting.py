@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
@@ -13,7 +13,6 @@ from rehouse.apply.undo import Undo
 from rehouse.clock import iso
 from rehouse.connectors.base import SwitchesAutomations, Target
 from rehouse.discover.discovery import FINDINGS, Discovery
-from rehouse.gates import Gate
 from rehouse.knowledge.load import load_platform
 from rehouse.ledger.events import AutomationOff, AutomationOn
 from rehouse.plan.build import OWNERS
@@ -23,10 +22,9 @@ from rehouse.reports import write
 from rehouse.reports.discovered import quality_of, scope_of
 from rehouse.staging.manifest import Snapshot
 from rehouse.verify.reconcile import Reconciled, table_rows
-
-if TYPE_CHECKING:
-    from rehouse.migration import Migration
-    from rehouse.workspace import Workspace
+from rehouse.workflow.context import Context
+from rehouse.workflow.gates import Gate
+from rehouse.workflow.workspace import Workspace
 
 NOT_TRIED = (
     "Not yet run on a live org: everything here was measured against the local sandbox server.",
@@ -49,7 +47,7 @@ def write_discovery(workspace: Workspace, snapshot: Snapshot, found: Discovery) 
     return [write("scope", scope, workspace.reports)[0], write("quality", quality, workspace.reports)[0]]
 
 
-def plan_data(migration: Migration, plan: Plan, folder: Path, gates: Sequence[Gate]) -> Path:
+def plan_data(migration: Context, plan: Plan, folder: Path, gates: Sequence[Gate]) -> Path:
     """The plan report: stages, schema, owners, gates, forecast, issues, losses."""
     recipe = migration.recipe()
     confirmed = migration.decisions().confirmed()
@@ -69,7 +67,7 @@ def plan_data(migration: Migration, plan: Plan, folder: Path, gates: Sequence[Ga
     return write("plan", data, migration.workspace.reports)[0]
 
 
-def sample_data(migration: Migration, plan: Plan, connection: duckdb.DuckDBPyConnection, result: Reconciled) -> Path:
+def sample_data(migration: Context, plan: Plan, connection: duckdb.DuckDBPyConnection, result: Reconciled) -> Path:
     """The sample's field-level diff, every value with its verdict."""
     verdicts = dict(connection.execute("SELECT verdict, count(*) FROM compared GROUP BY 1").fetchall())
     figures = result.diff.as_dict()
@@ -88,7 +86,7 @@ def sample_data(migration: Migration, plan: Plan, connection: duckdb.DuckDBPyCon
 
 
 def completion_data(
-    migration: Migration,
+    migration: Context,
     plan: Plan,
     folder: Path,
     target: Target,
@@ -135,7 +133,7 @@ def completion_data(
     return data
 
 
-def flaws_found(migration: Migration, answer_key: Mapping[str, Any]) -> dict[str, Any]:
+def flaws_found(migration: Context, answer_key: Mapping[str, Any]) -> dict[str, Any]:
     """Planted flaws against findings, by identity (kind, object, key, field). The reader never saw the key."""
     planted = {(f["kind"], f["object"], f["key"], f["field"]) for f in answer_key["flaws"]}
     path = migration.workspace.private / "discovery" / FINDINGS
@@ -154,7 +152,7 @@ def flaws_found(migration: Migration, answer_key: Mapping[str, Any]) -> dict[str
     }
 
 
-def rollback_data(migration: Migration, undo: Undo, *, done: bool) -> Path:
+def rollback_data(migration: Context, undo: Undo, *, done: bool) -> Path:
     """What a rollback does, or did."""
     data = {
         "migration": migration.workspace.load().name,

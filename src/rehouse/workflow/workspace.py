@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from rehouse.errors import UserError
 from rehouse.knowledge.load import Layout, load_layout
@@ -78,7 +79,7 @@ class Workspace:
                 return cls(candidate)
         raise UserError(
             f"{folder} is no migration folder (no {CONFIG} here or above)",
-            hint="make one with: rehouse new NAME --from planports --to salesforce, or pass --in FOLDER",
+            hint="make one with: rehouse new NAME --from SOURCE --to TARGET, or pass --in FOLDER",
         )
 
     @property

@@ -22,7 +22,7 @@ from rehouse.plan.decisions import (
     load_decisions,
     save_decisions,
 )
-from rehouse.workspace import Workspace
+from rehouse.workflow.workspace import Workspace
 
 T = TypeVar("T")
 
