@@ -27,7 +27,7 @@ NAME = "bench"
 RULE = "DuplicateRule:Contact.Strict_Contact_Email"
 
 
-def migration(folder: Path):  # noqa: ANN201 - imported late, so that measuring starts with a small process
+def migration(folder: Path):
     from rehouse.migration import Migration
 
     return Migration.open(folder)
@@ -130,7 +130,9 @@ def run(size: int, folder: Path) -> list[dict[str, object]]:
     home = folder / "migration"
     rows: list[dict[str, object]] = []
     try:
-        subprocess.run([sys.executable, "-c", _SETUP, str(home), str(folder / "sample/export"), info["url"]], check=True)
+        subprocess.run(
+            [sys.executable, "-c", _SETUP, str(home), str(folder / "sample/export"), info["url"]], check=True
+        )
         records = contacts * 2 + size
         rows.append({"step": "compose", "wall_s": round(composing, 2), "cpu_s": 0, "peak_mb": 0})
         for name, step in STEPS.items():

@@ -30,7 +30,7 @@ from rehouse.mapping.schema import Recipe
 from rehouse.model.durable import digest_of, file_digest, write_text
 from rehouse.plan.binding import bind, differences, match_owners, used_facts
 from rehouse.plan.build import ISSUES, OWNERS, PLANNED, Inputs, build_plan
-from rehouse.plan.decisions import Approval
+from rehouse.plan.decisions import Approval, Decisions
 from rehouse.plan.engine import count, ident, open_engine, parquet, text
 from rehouse.plan.sample import choose_sample
 from rehouse.plan.stages import Plan, load_plan
@@ -393,8 +393,14 @@ class Migration(Deciding):
             gates.forecast_gate(plan),
             gates.threshold_gate(plan, decisions, lost_deals, lost_accounts),
             gates.facts_gate(moved),
-            gates.sample_gate(plan, decisions),
+            gates.sample_gate(plan, decisions, self._sampled_facts(plan, decisions)),
         ]
+
+    def _sampled_facts(self, plan: Plan, decisions: Decisions) -> Mapping[str, Any] | None:
+        """The facts under which the newest approved sample of this recipe was loaded; None when its plan is gone."""
+        digests = [a.plan for a in decisions.approvals if a.recipe == plan.recipe]
+        saved = self.workspace.plans / f"{digests[-1][:16]}.json" if digests else None
+        return load_plan(self.workspace.plans, digests[-1]).facts if saved and saved.exists() else None
 
     def _waiting_owners(self, connection: Any, folder: Path) -> dict[str, int]:
         found = connection.execute(

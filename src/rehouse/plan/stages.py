@@ -156,10 +156,8 @@ def load_plan(folder: Path, reference: str) -> Plan:
     for item in data["stages"]:
         kind = _STAGES[item.pop("stage")]
         item.pop("text", None)
-        stages.append(kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}))
-    consignments = tuple(
-        Consignment(**{k: tuple(v) if isinstance(v, list) else v for k, v in c.items()}) for c in data["consignments"]
-    )
+        stages.append(kind(**_tuples(item)))
+    consignments = tuple(Consignment(**_tuples(c)) for c in data["consignments"])
     plan = Plan(
         source=data["source"],
         target=data["target"],
@@ -180,3 +178,8 @@ def load_plan(folder: Path, reference: str) -> Plan:
             hint="plans are frozen; make a new one with `rehouse plan`",
         )
     return plan
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON lists as the tuples they were."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

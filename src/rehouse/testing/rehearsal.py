@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +62,20 @@ def sandbox(folder: Path, seed: Path | None = None, clock: Clock | None = None) 
 
 
 @contextmanager
-def rehearse(folder: Path, *, contacts: int = 100, seed: int = 7, sink: Sink = silent) -> Iterator[Rehearsal]:
-    """Compose, start a seeded sandbox, connect both, discover, map, settle."""
+def rehearse(
+    folder: Path,
+    *,
+    contacts: int = 100,
+    seed: int = 7,
+    sink: Sink = silent,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[Rehearsal]:
+    """Compose, start a seeded sandbox, connect both, discover, map, settle. `settings`: more of the connection's."""
     composed = compose(folder / "sample", contacts=contacts, activities=contacts * 3, files=12, seed=seed)
     with sandbox(folder / "org", composed.target_seed) as info:
         migration = Migration.new(folder / "migration", "planports", "salesforce", sink=sink)
         migration.connect_source(composed.export)
-        migration.connect_target({"url": info["url"]})
+        migration.connect_target({"url": info["url"], **(settings or {})})
         migration.discover()
         migration.map()
         rehearsal = Rehearsal(migration, info, folder, composed.answer_key)

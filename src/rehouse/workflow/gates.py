@@ -8,6 +8,7 @@ from typing import Any
 
 from rehouse.errors import GateError
 from rehouse.mapping.rows import Row
+from rehouse.plan.binding import differences
 from rehouse.plan.decisions import Decisions
 from rehouse.plan.stages import Plan
 
@@ -126,14 +127,27 @@ def forecast_gate(plan: Plan) -> Gate:
     )
 
 
-def sample_gate(plan: Plan, decisions: Decisions) -> Gate:
-    """A sample of this recipe was loaded, compared field by field, and approved by name."""
-    approved = [a for a in decisions.approvals if a.kind == "sample" and a.recipe == plan.recipe]
+def sample_gate(plan: Plan, decisions: Decisions, sampled: Mapping[str, Any] | None) -> Gate:
+    """A sample of this recipe was loaded, compared field by field, and approved by name.
+
+    `sampled` holds the facts of the target that the approved sample's plan rested on. An approval given in a test
+    org carries to another org unless something that the plan uses differs there.
+    """
+    approved = any(a.recipe == plan.recipe for a in decisions.approvals)
+    evidence: list[str] = []
+    if not approved:
+        evidence = (
+            ["the mapping or a decision changed since the last approval"] if decisions.approvals else ["none yet"]
+        )
+    elif sampled is not None:
+        evidence = differences(sampled["objects"], dict(plan.facts)["objects"])
     return Gate(
         "sample approved",
-        bool(approved),
-        "no approved sample of this recipe",
-        ("the mapping or a decision changed since the last approval",) if decisions.approvals else ("none yet",),
+        approved and not evidence,
+        "the approved sample was loaded into a target that differs in what this plan uses"
+        if approved
+        else "no approved sample of this recipe",
+        tuple(evidence),
         "rehouse sample, look at the diff, then: rehouse sample --approve --by NAME",
     )
 

@@ -1,0 +1,202 @@
+"""Fault campaigns: one prepared migration, copied per case, disturbed, run again, compared.
+
+A case copies a prepared folder (export, sandbox store, migration with an approved sample), starts a sandbox on
+the copied store, lets one command die at a place, opens everything anew, runs the same command again and
+compares the end state with that of an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rehouse.clock import SystemClock, iso
+from rehouse.events import Sink, silent
+from rehouse.ledger.events import Verb
+from rehouse.migration import Migration
+from rehouse.testing.crash import CrashAt, Place, SimulatedCrash, Trace
+from rehouse.testing.rehearsal import NAME, rehearse, sandbox
+from rehouse.testing.state import EndState, OrgState, end_state, ids_of, org_state
+from rehouse.workflow.workspace import Workspace
+
+SIZES = {"bulk_from_rows": 50, "rows_per_part": 70}
+"""Connection settings of a campaign: small enough that an export of 100 contacts travels by all three kinds of
+part, and that several Bulk jobs of one stage are in flight together."""
+
+SCHEMA_ROWS = ("FieldPermissions", "ObjectPermissions", "PermissionSet", "PermissionSetAssignment", "RecordType")
+"""Records that are schema. A rollback leaves schema in place (it is listed), so these are declared exclusions."""
+
+SAMPLE = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A folder with `sample/`, `org/` (store) and `migration/`, nothing running. `since`: before anything moved."""
+
+    folder: Path
+    org_id: str
+    org_name: str
+    since: str
+    known: frozenset[str]
+    before: OrgState
+
+    def store(self, folder: Path | None = None) -> Path:
+        return (folder or self.folder) / "org"
+
+
+@dataclass(slots=True)
+class Scene:
+    """A running copy: `info` is the sandbox's ready line."""
+
+    prepared: Prepared
+    folder: Path
+    info: Mapping[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    def migration(self, sink: Sink = silent) -> Migration:
+        """The migration, opened anew as a new process would."""
+        return Migration.open(self.folder / "migration", sink=sink)
+
+    def run(self, verb: Verb, sink: Sink = silent) -> None:
+        """One command, as the command line calls it."""
+        do(self.migration(sink), verb, self.prepared.org_name)
+
+
+def do(migration: Migration, verb: Verb, org_name: str) -> None:
+    """Sample, apply or roll back."""
+    match verb:
+        case Verb.SAMPLE:
+            migration.sample(SAMPLE, NAME)
+        case Verb.APPLY:
+            migration.apply("", NAME)
+        case Verb.ROLLBACK:
+            migration.rollback(NAME, confirm=org_name)
+
+
+def prepare(folder: Path, *, contacts: int = 100, sampled: bool = True, sizes: Mapping[str, int] = SIZES) -> Prepared:
+    """Compose, map, decide, plan, load and approve a sample; then stop the sandbox and keep everything."""
+    since = iso(SystemClock().now())
+    with rehearse(folder, contacts=contacts, settings=sizes) as rehearsal:
+        with rehearsal.migration.target() as target:
+            org = target.org()
+        known = frozenset(ids_of(folder / "org"))
+        before = org_state(folder / "org", known, since, SCHEMA_ROWS)
+        rehearsal.migration.plan()
+        if sampled:
+            rehearsal.migration.sample(SAMPLE, NAME)
+            rehearsal.migration.approve_sample(NAME)
+    return Prepared(folder, org.id, org.name, since, known, before)
+
+
+def copy(folder: Path, to: Path) -> None:
+    """Copy store and migration; the export is only read and stays where it is."""
+    for name in ("org", "migration"):
+        shutil.copytree(folder / name, to / name)
+
+
+@contextmanager
+def scene(prepared: Prepared, folder: Path, origin: Path | None = None) -> Iterator[Scene]:
+    """A running copy of the prepared folder (or of `origin`, what became of it) in `folder`."""
+    copy(origin or prepared.folder, folder)
+    with running(prepared, folder) as copied:
+        yield copied
+
+
+@contextmanager
+def running(prepared: Prepared, folder: Path) -> Iterator[Scene]:
+    """A sandbox on the store in `folder`, with the migration there connected to it."""
+    with sandbox(folder / "org") as info:
+        connect(folder / "migration", str(info["url"]))
+        yield Scene(prepared, folder, info)
+
+
+def connect(migration: Path, url: str, **more: Any) -> None:
+    """Write the address of a started sandbox into the migration's configuration."""
+    workspace = Workspace(migration)
+    config = workspace.load()
+    config.target.settings = {**config.target.settings, "url": url, **more}
+    workspace.save(config)
+
+
+def outcome_of(prepared: Prepared, folder: Path) -> EndState:
+    """The end state of a copy whose sandbox has stopped."""
+    org = org_state(folder / "org", prepared.known, prepared.since)
+    return end_state(Migration.open(folder / "migration"), org, prepared.org_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What an uninterrupted command passes and leaves behind, and the folder it left."""
+
+    verb: Verb
+    origin: Path
+    folder: Path
+    trace: Trace
+    state: EndState
+
+
+def reference(prepared: Prepared, verb: Verb, folder: Path, origin: Path | None = None) -> Reference:
+    """Run one command without any disturbance, starting from `origin` (the prepared folder by default)."""
+    start = origin or prepared.folder
+    trace = Trace()
+    with scene(prepared, folder, start) as copied:
+        copied.run(verb, trace)
+    return Reference(verb, start, folder, trace, outcome_of(prepared, folder))
+
+
+Disturb = Callable[[Scene], None]
+
+
+def crash_case(prepared: Prepared, wanted: Reference, place: Place, folder: Path) -> list[str]:
+    """Crash at the place, run the same command again; what differs from the uninterrupted run (empty: nothing)."""
+    with scene(prepared, folder, wanted.origin) as copied:
+        sink = CrashAt(place)
+        try:
+            copied.run(wanted.verb, sink)
+        except SimulatedCrash:
+            pass
+        if not sink.crashed:
+            return [f"{place} was not reached"]
+        copied.run(wanted.verb)
+    found = outcome_of(prepared, folder).differences(wanted.state)
+    shutil.rmtree(folder)
+    return found
+
+
+def crash_everywhere(prepared: Prepared, wanted: Reference, folder: Path) -> tuple[int, list[str]]:
+    """Crash at the first place of a run, resume and crash at the second of the resumed one, and so on to the end.
+
+    Returns how many crashes one migration survived, and what differs at its end.
+    """
+    crashes = 0
+    with scene(prepared, folder, wanted.origin) as copied:
+        while True:
+            sink = _CrashAfter(crashes % 7 + 1)
+            try:
+                copied.run(wanted.verb, sink)
+                break
+            except SimulatedCrash:
+                crashes += 1
+            if crashes > 500:
+                return crashes, ["the run makes no progress"]
+    return crashes, outcome_of(prepared, folder).differences(wanted.state)
+
+
+class _CrashAfter:
+    """Raises at the n-th point of whatever kind."""
+
+    def __init__(self, points: int) -> None:
+        self._left = points
+        self._trace = Trace()
+
+    def __call__(self, event: object) -> None:
+        from rehouse.events import Reached
+
+        if isinstance(event, Reached):
+            self._trace(event)
+            if len(self._trace.passed) >= self._left:
+                raise SimulatedCrash(event.point)
