@@ -93,13 +93,17 @@ def planned_field(binding: Binding, recipe: Recipe, object_name: str, name: str)
 
 @dataclass(frozen=True, slots=True)
 class OwnerMatch:
-    """What became of one source owner. `status`: matched, decided, inactive or undecided."""
+    """What became of one source owner. `status`: matched, decided, inactive or undecided.
+
+    `owns` names the only objects that the chosen owner may own (a queue); empty: all.
+    """
 
     email: str
     status: str
     user_id: str = ""
     user_name: str = ""
     note: str = ""
+    owns: tuple[str, ...] = ()
 
 
 def match_owners(emails: Iterable[str], users: Iterable[User], decided: Mapping[str, str]) -> list[OwnerMatch]:
@@ -116,7 +120,7 @@ def match_owners(emails: Iterable[str], users: Iterable[User], decided: Mapping[
             elif not chosen.active:
                 result.append(OwnerMatch(email, "undecided", note=f"{decided[email]!r} is not active there"))
             else:
-                result.append(OwnerMatch(email, "decided", chosen.id, chosen.name))
+                result.append(OwnerMatch(email, "decided", chosen.id, chosen.name, owns=chosen.owns))
             continue
         user = people.get(email)
         if user is None:

@@ -94,12 +94,10 @@ def consign(consigning: Consigning, sink: Sink) -> None:
 
 def _owners_table(consigning: Consigning) -> None:
     connection = consigning.preparation.connection
-    connection.execute("CREATE OR REPLACE TABLE owners (email VARCHAR, user_id VARCHAR)")
-    if consigning.owners:
-        connection.executemany(
-            "INSERT INTO owners VALUES (?, ?)",
-            [(o.email, o.user_id or None) for o in consigning.owners.values()],
-        )
+    connection.execute("CREATE OR REPLACE TABLE owners (email VARCHAR, user_id VARCHAR, owns VARCHAR[])")
+    rows = [(o.email, o.user_id or None, list(o.owns)) for o in consigning.owners.values()]
+    if rows:
+        connection.executemany("INSERT INTO owners VALUES (?, ?, ?)", rows)
 
 
 def _consign_output(consigning: Consigning, mapping: ObjectMapping, output: Output, sink: Sink) -> None:
@@ -216,6 +214,15 @@ def _check_owner_and_references(consigning: Consigning, mapping: ObjectMapping, 
                 blocking=True,
                 source=f"raw t WHERE coalesce(t.{column}, '') NOT IN "
                 "(SELECT email FROM owners WHERE user_id IS NOT NULL)",
+                rid="t._rid",
+                raw=f"t.{column}",
+            )
+            record_issues(
+                connection,
+                (mapping.object, output.name, name, "owner_is_queue", f"this queue cannot own a {output.to}"),
+                blocking=True,
+                source=f"raw t WHERE coalesce(t.{column}, '') IN (SELECT email FROM owners "
+                f"WHERE len(owns) > 0 AND NOT list_contains(owns, {text(output.to)}))",
                 rid="t._rid",
                 raw=f"t.{column}",
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from rehouse.clock import SystemClock, iso
 from rehouse.events import Sink, silent
 from rehouse.ledger.events import Verb
 from rehouse.migration import Migration
-from rehouse.testing.crash import CrashAt, Place, SimulatedCrash, Trace
+from rehouse.testing.crash import CrashAt, Place, SimulatedCrash, Trace, not_in_table
+from rehouse.plan.stages import CreateSchema, Plan
 from rehouse.testing.rehearsal import NAME, rehearse, sandbox
 from rehouse.testing.state import EndState, OrgState, end_state, ids_of, org_state
 from rehouse.workflow.workspace import Workspace
@@ -27,7 +28,15 @@ SIZES = {"bulk_from_rows": 50, "rows_per_part": 70}
 """Connection settings of a campaign: small enough that an export of 100 contacts travels by all three kinds of
 part, and that several Bulk jobs of one stage are in flight together."""
 
-SCHEMA_ROWS = ("FieldPermissions", "ObjectPermissions", "PermissionSet", "PermissionSetAssignment", "RecordType")
+SCHEMA_ROWS = (
+    "BusinessProcess",
+    "FieldPermissions",
+    "ObjectPermissions",
+    "OpportunityStage",
+    "PermissionSet",
+    "PermissionSetAssignment",
+    "RecordType",
+)
 """Records that are schema. A rollback leaves schema in place (it is listed), so these are declared exclusions."""
 
 SAMPLE = 40
@@ -42,10 +51,13 @@ class Prepared:
     org_name: str
     since: str
     known: frozenset[str]
+    created: frozenset[str]
     before: OrgState
 
-    def store(self, folder: Path | None = None) -> Path:
-        return (folder or self.folder) / "org"
+    def against_before(self, folder: Path) -> list[str]:
+        """How the org in a copy differs from the org before anything moved, less the schema we created."""
+        now = org_state(folder / "org", self.known, self.since, SCHEMA_ROWS, self.created)
+        return now.differences(self.before, schema=False)
 
 
 @dataclass(slots=True)
@@ -83,13 +95,19 @@ def prepare(folder: Path, *, contacts: int = 100, sampled: bool = True, sizes: M
     with rehearse(folder, contacts=contacts, settings=sizes) as rehearsal:
         with rehearsal.migration.target() as target:
             org = target.org()
-        known = frozenset(ids_of(folder / "org"))
-        before = org_state(folder / "org", known, since, SCHEMA_ROWS)
-        rehearsal.migration.plan()
+        known = ids_of(folder / "org")
+        plan, _ = rehearsal.migration.plan()
+        made = _created_fields(plan)
+        before = org_state(folder / "org", known, since, SCHEMA_ROWS, made)
         if sampled:
             rehearsal.migration.sample(SAMPLE, NAME)
             rehearsal.migration.approve_sample(NAME)
-    return Prepared(folder, org.id, org.name, since, known, before)
+    return Prepared(folder, org.id, org.name, since, known, made, before)
+
+
+def _created_fields(plan: Plan) -> frozenset[str]:
+    """Names of the fields that the plan creates: empty columns that a rollback leaves behind."""
+    return frozenset(f.rpartition(".")[2] for s in plan.stages if isinstance(s, CreateSchema) for f in s.fields)
 
 
 def copy(folder: Path, to: Path) -> None:
@@ -155,16 +173,22 @@ def crash_case(prepared: Prepared, wanted: Reference, place: Place, folder: Path
     """Crash at the place, run the same command again; what differs from the uninterrupted run (empty: nothing)."""
     with scene(prepared, folder, wanted.origin) as copied:
         sink = CrashAt(place)
-        try:
+        with suppress(SimulatedCrash):
             copied.run(wanted.verb, sink)
-        except SimulatedCrash:
-            pass
         if not sink.crashed:
             return [f"{place} was not reached"]
-        copied.run(wanted.verb)
-    found = outcome_of(prepared, folder).differences(wanted.state)
+        second = Trace()
+        copied.run(wanted.verb, second)
+    steps = [*not_in_table(sink.trace.passed), *not_in_table(second.passed)]
+    found = [f"not in the table of states: {s}" for s in steps] + compare(prepared, wanted, folder)
     shutil.rmtree(folder)
     return found
+
+
+def compare(prepared: Prepared, wanted: Reference, folder: Path) -> list[str]:
+    """What differs from the uninterrupted run; after a rollback also from the org before anything moved."""
+    found = outcome_of(prepared, folder).differences(wanted.state)
+    return found + (prepared.against_before(folder) if wanted.verb is Verb.ROLLBACK else [])
 
 
 def crash_everywhere(prepared: Prepared, wanted: Reference, folder: Path) -> tuple[int, list[str]]:

@@ -76,16 +76,27 @@ class EndState:
         return lines
 
 
-def org_state(store: Path, known: frozenset[str], since: str, without: Iterable[str] = ()) -> OrgState:
+def org_state(
+    store: Path,
+    known: frozenset[str],
+    since: str,
+    without: Iterable[str] = (),
+    without_fields: frozenset[str] = frozenset(),
+) -> OrgState:
     """Dump the org in `store` (no server may be running on it, or only an idle one).
 
     `known` are ids of records that were there before; `since` is the moment (as the sandbox stores it) from
-    which on a time stamp reads `<now>`; `without` names objects to leave out.
+    which on a time stamp reads `<now>`; `without` names objects to leave out,
+    `without_fields` fields of whatever object.
     """
     left_out = frozenset(without)
     org = Org.open(store, SystemClock())
     try:
-        rows = {i: (name, row) for name, i, row in records(org) if name not in left_out}
+        rows = {
+            i: (name, {f: v for f, v in row.items() if f not in without_fields})
+            for name, i, row in records(org)
+            if name not in left_out
+        }
         kept = {f"{kind} {obj} {name}": json.dumps(doc, sort_keys=True) for kind, obj, name, doc in org.store.kept()}
     finally:
         org.close()

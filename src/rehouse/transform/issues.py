@@ -80,7 +80,7 @@ def _reached(node: ex.Node, ctx: Context, guard: Guard) -> Iterator[tuple[ex.Nod
         for place, part in enumerate(node.of):
             yield from _reached(part, ctx, guard)
             if place + 1 < len(node.of):
-                empty = sql.negate(sql.surely(sql.differs(render(part, ctx), sql.text(""))))
+                empty = sql.negate(sql.filled(render(part, ctx)))
                 guard = sql.both(guard, empty)
     else:
         for child in ex.children(node):
@@ -182,7 +182,7 @@ def _outside(pairs: ex.Pairs, raw: exp.Expression) -> IssueRule:
     keys = [k for k, _ in pairs]
     unknown = sql.not_null(raw)
     if keys:
-        unknown = sql.both(unknown, sql.negate(sql.surely(sql.is_in(raw, keys))))
+        unknown = sql.both(unknown, sql.negate(sql.is_in(raw, keys)))
     return IssueRule("unmapped_option", "has no entry in the map of options", unknown, raw)
 
 
@@ -295,7 +295,7 @@ def _(node: ex.Number, ctx: Context) -> list[Loss]:
         return []
     exact = render(replace(node, scale=None), ctx)
     kept = render(node, ctx)
-    return [Loss("rounded", sql.differs(exact, kept), exact, kept)]
+    return [Loss("rounded", sql.unlike(exact, kept), exact, kept)]
 
 
 @_losses.register

@@ -95,7 +95,7 @@ def listed(node: ex.ListOf, ctx: Context) -> exp.Expression:
     piece = exp.column("piece")
     pieces = sql.call("str_split", render(node.of, ctx), sql.text(node.separator))
     trim = exp.Lambda(this=sql.call("trim", piece, sql.text(sql.BLANKS)), expressions=[name])
-    keep = exp.Lambda(this=sql.differs(piece, sql.text("")), expressions=[name])
+    keep = exp.Lambda(this=sql.filled(piece), expressions=[name])
     kept = sql.call("list_filter", sql.call("list_transform", pieces, trim), keep)
     return sql.call("nullif", sql.call("array_to_string", kept, sql.text(node.with_)), sql.text(""))
 
@@ -224,7 +224,7 @@ def _(node: ex.Duration, ctx: Context) -> exp.Expression:
 @render.register
 def _(node: ex.Option, ctx: Context) -> exp.Expression:
     def mapped(value: exp.Expression) -> exp.Expression:
-        branches = [(sql.equal(value, sql.text(k)), sql.text(v)) for k, v in node.map]
+        branches = [(sql.same(value, sql.text(k)), sql.text(v)) for k, v in node.map]
         return sql.case(branches, _fallback(node, value))
 
     return sql.bind(render(node.of, ctx), mapped)
@@ -244,7 +244,7 @@ def _(node: ex.RecordType, ctx: Context) -> exp.Expression:
     prefix = f"RecordType.{ctx.object}:"
 
     def mapped(value: exp.Expression) -> exp.Expression:
-        branches = [(sql.equal(value, sql.text(k)), sql.text(prefix + v)) for k, v in node.map]
+        branches = [(sql.same(value, sql.text(k)), sql.text(prefix + v)) for k, v in node.map]
         if isinstance(node.otherwise, ex.Constant):
             branches.append((sql.not_null(value), sql.text(prefix + node.otherwise.value)))
         return sql.case(branches)
@@ -266,7 +266,7 @@ def _(node: ex.Reference, ctx: Context) -> exp.Expression:
     pairs = node.to.map
 
     def prefix(kind: exp.Expression) -> exp.Expression:
-        return sql.case([(sql.equal(kind, sql.text(k)), sql.text(f"{output}:")) for k, output in pairs])
+        return sql.case([(sql.same(kind, sql.text(k)), sql.text(f"{output}:")) for k, output in pairs])
 
     return sql.concat(sql.bind(render(node.to.column, ctx), prefix), key)
 
@@ -299,19 +299,19 @@ def _(node: ex.If, ctx: Context) -> exp.Expression:
 
 @render.register
 def _(node: ex.Equals, ctx: Context) -> exp.Expression:
-    return sql.surely(sql.equal(render(node.left, ctx), render(node.right, ctx)))
+    return sql.same(render(node.left, ctx), render(node.right, ctx))
 
 
 @render.register
 def _(node: ex.In, ctx: Context) -> exp.Expression:
-    return sql.surely(sql.is_in(render(node.of, ctx), node.values))
+    return sql.is_in(render(node.of, ctx), node.values)
 
 
 @render.register
 def _(node: ex.Greater, ctx: Context) -> exp.Expression:
     left, right = render(node.left, ctx), render(node.right, ctx)
     if ex.result_kind(node.left, ctx.values) in (Kind.DATE, Kind.DATETIME):
-        return sql.surely(sql.greater(left, right))
+        return sql.surely(sql.after(left, right))
     return sql.surely(
         sql.greater(
             numbers.decimal(left, ctx.locale, canonical=is_numeric(node.left, ctx)),
@@ -322,12 +322,12 @@ def _(node: ex.Greater, ctx: Context) -> exp.Expression:
 
 @render.register
 def _(node: ex.Present, ctx: Context) -> exp.Expression:
-    return sql.surely(sql.differs(render(node.of, ctx), sql.text("")))
+    return sql.filled(render(node.of, ctx))
 
 
 @render.register
 def _(node: ex.Missing, ctx: Context) -> exp.Expression:
-    return sql.negate(sql.surely(sql.differs(render(node.of, ctx), sql.text(""))))
+    return sql.negate(sql.filled(render(node.of, ctx)))
 
 
 @render.register

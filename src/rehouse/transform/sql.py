@@ -70,15 +70,44 @@ def _operand(value: exp.Expression) -> exp.Expression:
 
 
 def equal(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """Plain equality, NULL when a side is NULL: for joins, and for times and numbers."""
     return exp.EQ(this=_operand(left), expression=_operand(right))
 
 
 def differs(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """Plain inequality, NULL when a side is NULL: for times and numbers."""
     return exp.NEQ(this=_operand(left), expression=_operand(right))
 
 
 def greater(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """Plain order, NULL when a side is NULL: for times and numbers."""
     return exp.GT(this=_operand(left), expression=_operand(right))
+
+
+# Texts are never compared by a bare `=`, `<>` or `>`: DuckDB 2.0.0 fails with an internal error ("BindBuiltin-
+# ScalarFunction did not return a BoundFunctionExpression") when its statistics prove that the one side is NULL
+# or a known text, as in `CASE WHEN x = '1' THEN 'true' END <> ''` over a column without a `1`.
+
+
+def same(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """Both texts have a value and it is the same; never NULL."""
+    alike = exp.NullSafeEQ(this=_operand(left), expression=_operand(right))
+    return alike if isinstance(right, exp.Literal) else both(not_null(left), alike)
+
+
+def unlike(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """The texts differ, NULL being a text of its own; never NULL."""
+    return exp.NullSafeNEQ(this=_operand(left), expression=_operand(right))
+
+
+def filled(value: exp.Expression) -> exp.Expression:
+    """The text is neither NULL nor empty; never NULL."""
+    return not_null(call("nullif", value, text("")))
+
+
+def after(left: exp.Expression, right: exp.Expression) -> exp.Expression:
+    """The left text sorts after the right one; NULL when a side is NULL."""
+    return greater(concat(text(">"), left), concat(text(">"), right))
 
 
 def plus(left: exp.Expression, right: exp.Expression) -> exp.Expression:
@@ -125,7 +154,11 @@ def surely(condition: exp.Expression) -> exp.Expression:
 
 
 def is_in(value: exp.Expression, options: Iterable[str]) -> exp.Expression:
-    return exp.In(this=_operand(value), expressions=[text(o) for o in options])
+    """The text is one of the options; never NULL."""
+    listed = [text(o) for o in options]
+    if len(listed) < 2:
+        return either(*(same(value, o) for o in listed))
+    return surely(exp.In(this=_operand(value), expressions=listed))
 
 
 _INLINE = 60
@@ -239,4 +272,4 @@ def normalised_column(value: exp.Expression, empty_values: Sequence[str] = ()) -
     plain = trimmed(call("nfc_normalize", call("replace", value, call("chr", number(0)), text(""))))
     if not empty_values:
         return plain
-    return bind(plain, lambda v: when(negate(surely(is_in(v, empty_values))), v))
+    return bind(plain, lambda v: when(negate(is_in(v, empty_values)), v))
