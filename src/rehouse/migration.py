@@ -17,7 +17,7 @@ from rehouse.apply.runner import restore_automations, run_plan
 from rehouse.apply.undo import Undo, plan_undo
 from rehouse.clock import Clock, SystemClock, iso
 from rehouse.connectors import open_target
-from rehouse.connectors.base import Org, Target
+from rehouse.connectors.base import Org, SwitchesAutomations, Target
 from rehouse.discover.discovery import Discovery
 from rehouse.discover.run import discover
 from rehouse.errors import FatalError, GateError, UserError
@@ -41,7 +41,7 @@ from rehouse.verify.reconcile import Looking, Reconciled, reconcile
 from rehouse.verify.story import tell
 from rehouse.workflow import gates
 from rehouse.workflow.deciding import Deciding
-from rehouse.workflow.reporting import completion_data, plan_data, rollback_data, sample_data, write_discovery
+from rehouse.workflow.reporting import approved, completion_data, plan_data, rollback_data, sample_data, write_discovery
 from rehouse.workflow.status import status_of
 from rehouse.workflow.workspace import Workspace
 
@@ -132,7 +132,7 @@ class Migration(Deciding):
         )
         found = discover(snapshot, layout, self.workspace.private / "discovery", sink=self.sink)
         self._remember(snapshot=snapshot.id)
-        write_discovery(self.workspace, snapshot, found)
+        write_discovery(self.workspace, snapshot, found, iso(self.clock.now()))
         return found
 
     def discovery(self) -> Discovery:
@@ -205,8 +205,10 @@ class Migration(Deciding):
             plan, folder = build_plan(self.inputs(ours), target, self.sink)
             plan.save(self.workspace.plans)
             shut = self._gates(plan, folder, target)
+            objects = sorted({c.object for c in plan.consignments})
+            automations = target.automations(objects) if isinstance(target, SwitchesAutomations) else []
         self._remember(plan=plan.digest)
-        plan_data(self, plan, folder, shut)
+        plan_data(self, plan, folder, shut, automations)
         return plan, shut
 
     def load_plan(self, reference: str = "") -> tuple[Plan, Path]:
@@ -228,7 +230,7 @@ class Migration(Deciding):
             for gate in self._gates(plan, folder, target):
                 if gate.name not in ("sample approved", "quarantine within limits"):
                     gate.require()
-            self._clear_other_recipe(plan, target, by)
+            self._one_recipe(plan, target, by)
             with open_engine(self.workspace.work / "scratch") as connection:
                 only = choose_sample(connection, plan, self.recipe(), folder, size)
             self._run(plan, folder, target, Verb.SAMPLE, by, only=only)
@@ -259,6 +261,7 @@ class Migration(Deciding):
         decisions = self.decisions()
         decisions.approvals.append(approval)
         self.save_decisions(decisions)
+        approved(self, {"by": approval.by, "at": approval.at})
         return approval
 
     # ── apply, reconcile, roll back ───────────────────────────────────────────────────────────────────
@@ -271,6 +274,7 @@ class Migration(Deciding):
             self._put_back(plan, folder, target)
             for gate in self._gates(plan, folder, target):
                 gate.require()
+            self._one_recipe(plan, target, by)
             return self._run(plan, folder, target, Verb.APPLY, by)
 
     def reconcile(self, answer_key: Mapping[str, Any] | None = None) -> tuple[Reconciled, dict[str, Any]]:
@@ -354,14 +358,39 @@ class Migration(Deciding):
             )
             result = reconcile(looking)
             if only is not None:
-                sample_data(self, plan, connection, result)
+                sample_data(self, plan, connection, result, self._example(looking))
         return result
 
+    def _example(self, looking: Looking) -> dict[str, Any] | None:
+        """The story of one sampled record that became several things, for the report."""
+        assert looking.only is not None
+        planned = parquet(looking.folder / PLANNED)
+        found = looking.connection.execute(
+            f"SELECT p.object, p.rid FROM {planned} p JOIN {parquet(looking.only)} s ON s.output = p.output "
+            "AND s.key = p.key WHERE p.outcome = 'load' GROUP BY ALL "
+            "ORDER BY count(*) DESC, p.object DESC, p.rid LIMIT 1"
+        ).fetchall()
+        if not found:
+            return None
+        return tell(
+            looking.connection,
+            looking.plan,
+            looking.folder,
+            looking.recipe,
+            looking.snapshot,
+            looking.target,
+            looking.ledger,
+            *found[0],
+        )
+
     def _ours(self, target: Target) -> frozenset[str]:
-        """Ids of records that we created: they are no match for themselves."""
+        """Ids of records that we created and that a match might find: they are no match for themselves."""
+        matching = [text(o.name) for _, o in self.recipe().outputs() if o.match is not None]
         with self.ledger(target.org(), write=False) as ledger, open_engine(self.workspace.work / "scratch") as engine:
             ledger.id_map(engine)
-            found = engine.execute("SELECT id FROM id_map WHERE how = 'inserted'").fetchall()
+            found = engine.execute(
+                f"SELECT id FROM id_map WHERE how = 'inserted' AND object IN ({', '.join(matching) or 'NULL'})"
+            ).fetchall()
         return frozenset(r[0] for r in found)
 
     def _gates(self, plan: Plan, folder: Path, target: Target) -> list[gates.Gate]:
@@ -440,14 +469,24 @@ class Migration(Deciding):
                 run.id = run.ledger.run
                 restore_automations(run)
 
-    def _clear_other_recipe(self, plan: Plan, target: Target, by: str) -> None:
-        """A sample of an older recipe is rolled back before a new one is loaded."""
+    def _one_recipe(self, plan: Plan, target: Target, by: str) -> None:
+        """A target holds records of one recipe: a sample of another is rolled back, a whole load never silently."""
         with self.ledger(target.org(), write=False) as ledger:
-            digests = [r.event.plan for _, r in ledger.events(RunOpened) if isinstance(r.event, RunOpened)]
-        if not digests or not self._ours(target):
-            return
-        last, folder = self.load_plan(digests[-1])
-        if last.recipe != plan.recipe:
+            standing: list[RunOpened] = []
+            for _, recorded in ledger.events(RunOpened):
+                if isinstance(recorded.event, RunOpened):
+                    undone = recorded.event.verb == Verb.ROLLBACK
+                    standing = [] if undone else [*standing, recorded.event]
+        others = [e for e in standing if e.plan != plan.digest and self.load_plan(e.plan)[0].recipe != plan.recipe]
+        if any(e.verb == Verb.APPLY for e in others):
+            raise GateError(
+                "one recipe per target",
+                "the target holds records that were loaded by another recipe",
+                evidence=[f"plan {e.plan[:12]}, {e.verb} by {e.by}" for e in others],
+                hint="go back to that recipe, or roll the load back first: rehouse rollback --plan",
+            )
+        if others:
+            last, folder = self.load_plan(others[-1].plan)
             with self._running(last, folder, target) as run:
                 run.note("the recipe changed since the last sample: rolling that back first")
                 roll_back(run, by or getpass.getuser())

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rehouse.apply.points import Point
-from rehouse.apply.run import FILES_PER_PART, PARTS_IN_FLIGHT, RETRY_ROUNDS, Run, last_rollback
+from rehouse.apply.run import FILES_PER_PART, PARTS_IN_FLIGHT, RETRY_ROUNDS, UPLOAD_TRIES, Run, last_rollback
 from rehouse.apply.settle import settle_intent
 from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, Condition, In, Job, JobKind, NotNull, Op, Part, Query
-from rehouse.errors import FatalError, GateError, OutcomeUnknownError
+from rehouse.errors import FatalError, GateError, OutcomeUnknownError, RetryableError
 from rehouse.events import Progress
 from rehouse.ledger.events import Intent, JobOpened, Outcome, StageClosed, StageOpened
 from rehouse.ledger.ledger import OpenIntent
@@ -186,12 +186,7 @@ def send_part(
     intent = Intent(stage, number, output, part.op.value, part.kind.value, part.rows, rows.digest, images)
     seq = run.ledger.append(intent, run.id)
     run.reached(Point.INTENT_DURABLE, stage)
-    job = run.target.open_job(part)
-    run.reached(Point.JOB_MADE, stage)
-    run.ledger.append(JobOpened(seq, job.as_dict()), run.id)
-    run.reached(Point.JOB_DURABLE, stage)
-    run.target.upload(job, part)
-    run.reached(Point.ROWS_SENT, stage)
+    job = _uploaded(run, stage, seq, part)
     opened = OpenIntent(seq, intent, job.as_dict(), run.id)
     try:
         run.target.start(job, part)
@@ -201,6 +196,26 @@ def send_part(
         return replace(opened, job=None), job, part
     run.reached(Point.COMMITTED, stage)
     return opened, job, part
+
+
+def _uploaded(run: Run, stage: str, seq: int, part: Part) -> Job:
+    """A job that holds the part's rows. One whose upload broke has committed nothing and is given up for another."""
+    for tries_left in reversed(range(UPLOAD_TRIES)):
+        job = run.target.open_job(part)
+        run.reached(Point.JOB_MADE, stage)
+        run.ledger.append(JobOpened(seq, job.as_dict()), run.id)
+        run.reached(Point.JOB_DURABLE, stage)
+        try:
+            run.target.upload(job, part)
+        except RetryableError as broke:
+            run.target.abort(job)
+            if not tries_left:
+                raise
+            run.note(f"{broke.message}: sending it again in another job")
+            continue
+        run.reached(Point.ROWS_SENT, stage)
+        return job
+    raise AssertionError("the last try returns or raises")
 
 
 def _pre_images(run: Run, part: Part) -> tuple[str, Part]:

@@ -12,7 +12,7 @@ from rehouse.connectors.base import CreatesSchema, NotNull, Query, Target
 from rehouse.events import Note, Reached, Sink
 from rehouse.ledger.events import RunClosed, RunOpened
 from rehouse.ledger.ledger import Ledger
-from rehouse.plan.resolve import make_refs, parent_fields
+from rehouse.plan.resolve import make_refs, parent_fields, parent_outputs
 from rehouse.plan.stages import Consignment, Plan
 
 PARTS_IN_FLIGHT = 3
@@ -23,6 +23,9 @@ FILES_PER_PART = 10
 
 RETRY_ROUNDS = 3
 """How often records refused with *retry* (locks) are sent again before they are quarantined."""
+
+UPLOAD_TRIES = 3
+"""How often the rows of one part are uploaded before a broken line stops the run. Nothing of it is committed."""
 
 
 @dataclass(slots=True)
@@ -63,7 +66,8 @@ class Run:
         extra: list[tuple[str, str]] = []
         for prefix in sorted(parent_fields(consignment, self.folder, self.connection)):
             extra += self._parents(prefix)
-        make_refs(self.connection, types, extra)
+        parents = parent_outputs(consignment, self.folder, self.connection)
+        make_refs(self.connection, parents, types, extra)
 
     def _parents(self, prefix: str) -> list[tuple[str, str]]:
         """(`Output.Field:key`, value) for every loaded record of an output, asked of the target."""

@@ -142,7 +142,11 @@ def show_diff(data: Data) -> None:
     console = console_on()
     views.show_diff(console, data)
     if data["unexplained"]:
-        say(console, "The report shows every value; correct the mapping, then rehouse plan and rehouse sample again", WARN)
+        say(
+            console,
+            "Every value is in the report. Correct the mapping, then: rehouse plan, rehouse sample",
+            WARN,
+        )
     else:
         say(console, "Next: look at the report, then rehouse sample --approve --by NAME")
     _report(console, data)

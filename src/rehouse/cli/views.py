@@ -296,7 +296,8 @@ def show_discovery(console: Console, data: Mapping[str, Any]) -> None:
         if o.get("status") != "active"
     ]
     show_rows(console, "Owners to decide", [("email", ""), ("status", ""), ("records", "r")], owners)
-    show_rows(console, "Risks", [("severity", ""), ("what", ""), ("count", "r"), ("mitigation", "")], data.get("risks", ()))
+    heads = [("severity", ""), ("id", ""), ("what", ""), ("count", "r"), ("mitigation", "")]
+    show_rows(console, "Risks", heads, data.get("risks", ()))
 
 
 def show_diff(

@@ -62,9 +62,7 @@ def apply_in_child(
     return result
 
 
-def _watch(
-    child: subprocess.Popen[str], sink: Sink, kill_at: Callable[[Event], bool] | None
-) -> tuple[Applied, str]:
+def _watch(child: subprocess.Popen[str], sink: Sink, kill_at: Callable[[Event], bool] | None) -> tuple[Applied, str]:
     """Read events until the child ends. Returns also the last line that was none: its error."""
     assert child.stdout is not None
     assert child.stderr is not None

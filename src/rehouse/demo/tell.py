@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rehouse.events import Event, Note, Progress, Sink, silent
-from rehouse.reports.text import number, one_line
+from rehouse.reports.text import number, one_line, visible
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,5 +122,4 @@ def _console(to_stderr: bool) -> Console:
 def _text(value: str, style: str = "") -> Text:
     from rich.text import Text
 
-    lines = [" " * (len(part) - len(part.lstrip(" "))) + one_line(part) for part in value.split("\n")]
-    return Text("\n".join(lines), style=style)
+    return Text(visible(value), style=style)

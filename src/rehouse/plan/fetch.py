@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rehouse.connectors.base import AnyOf, AuditFields, Condition, NotNull, Query, Since, Target
+from rehouse.connectors.base import AnyOf, AuditFields, Condition, In, NotNull, Query, Since, Target
 from rehouse.events import Progress, Sink
 from rehouse.model.durable import settle_file
+from rehouse.plan.engine import parquet, text
 
 
 def fetch_to(target: Target, query: Query, out: Path, sink: Sink, step: str, *, without: Collection[str] = ()) -> int:
@@ -36,6 +39,41 @@ def fetch_to(target: Target, query: Query, out: Path, sink: Sink, step: str, *, 
             sink(Progress(step, query.object, done))
     settle_file(temporary, out)
     return done
+
+
+def fetch_strays(
+    connection: duckdb.DuckDBPyConnection,
+    target: Target,
+    query: Query,
+    ours: str,
+    out: Path,
+    sink: Sink,
+    where: Condition | None = None,
+) -> None:
+    """Add to `out` those of our records (`ours` selects `id`) that `query` did not bring: their mark may be gone.
+
+    They are asked for by id, or, where an object cannot be asked so, by `where`, of which only ours are kept.
+    Without this a record whose external id somebody blanked would count as deleted.
+    """
+    lost = [
+        r[0]
+        for r in connection.execute(
+            f"SELECT id FROM ({ours}) WHERE id IS NOT NULL AND id NOT IN (SELECT Id FROM {parquet(out)}) ORDER BY id"
+        ).fetchall()
+    ]
+    if not lost:
+        return
+    found = out.with_suffix(".strays.parquet")
+    if fetch_to(target, replace(query, where=where or In("Id", tuple(lost))), found, sink, "read back"):
+        connection.register("_lost", pa.table({"id": pa.array(lost, pa.string())}))
+        both = out.with_suffix(".both.parquet")
+        connection.execute(
+            f"COPY (SELECT * FROM {parquet(out)} UNION ALL SELECT * FROM {parquet(found)} "
+            f"WHERE Id IN (SELECT id FROM _lost)) TO {text(str(both))} (FORMAT parquet, COMPRESSION zstd)"
+        )
+        connection.unregister("_lost")
+        settle_file(both, out)
+    found.unlink(missing_ok=True)
 
 
 def audit_columns(audit: AuditFields) -> list[str]:

@@ -7,7 +7,7 @@ The table `refs(ref, id)` is filled from the ledger's id map and from the target
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import duckdb
@@ -19,12 +19,18 @@ from rehouse.plan.stages import Consignment
 
 def make_refs(
     connection: duckdb.DuckDBPyConnection,
+    parents: Collection[str],
     record_types: Mapping[tuple[str, str], str],
     extra: Iterable[tuple[str, str]] = (),
 ) -> None:
-    """Fill `refs` from the view `id_map(object, key, id, …)`, the record types and `extra` (ref, id) pairs."""
+    """Fill `refs` from the view `id_map(object, key, id, …)`, the record types and `extra` (ref, id) pairs.
+
+    Only outputs that somebody refers to (`parents`) are taken: the many records without children stay outside.
+    """
+    listed = ", ".join(text(p) for p in sorted(parents)) or "NULL"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE refs AS SELECT object || ':' || key AS ref, id FROM id_map WHERE id IS NOT NULL"
+        "CREATE OR REPLACE TEMP TABLE refs AS SELECT object || ':' || key AS ref, id FROM id_map "
+        f"WHERE id IS NOT NULL AND object IN ({listed})"
     )
     pairs = [(f"RecordType.{o}:{n}", i) for (o, n), i in record_types.items()] + list(extra)
     if pairs:
@@ -53,15 +59,25 @@ def resolved(consignment: Consignment, folder: Path) -> str:
     return f"SELECT {listed} FROM {source} c {' '.join(joins)}"
 
 
+def parent_outputs(consignment: Consignment, folder: Path, connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Outputs that the consignment's references point at."""
+    return {p.partition(".")[0] for p in _prefixes(consignment, folder, connection) if not p.startswith("RecordType.")}
+
+
 def parent_fields(consignment: Consignment, folder: Path, connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Prefixes `Output.Field` used by the consignment's references (not record types)."""
+    prefixes = _prefixes(consignment, folder, connection)
+    return {p for p in prefixes if "." in p and not p.startswith("RecordType.")}
+
+
+def _prefixes(consignment: Consignment, folder: Path, connection: duckdb.DuckDBPyConnection) -> set[str]:
     found: set[str] = set()
     for field in consignment.references:
         rows = connection.execute(
             f"SELECT DISTINCT split_part({ident(field)}, ':', 1) FROM {parquet(folder / consignment.file)} "
             f"WHERE {ident(field)} IS NOT NULL"
         ).fetchall()
-        found |= {r[0] for r in rows if "." in r[0] and not r[0].startswith("RecordType.")}
+        found |= {r[0] for r in rows}
     return found
 
 

@@ -18,8 +18,8 @@ from rehouse.clock import SystemClock, iso
 from rehouse.events import Sink, silent
 from rehouse.ledger.events import Verb
 from rehouse.migration import Migration
-from rehouse.testing.crash import CrashAt, Place, SimulatedCrash, Trace, not_in_table
 from rehouse.plan.stages import CreateSchema, Plan
+from rehouse.testing.crash import CrashAt, Place, SimulatedCrash, Trace, not_in_table
 from rehouse.testing.rehearsal import NAME, rehearse, sandbox
 from rehouse.testing.state import EndState, OrgState, end_state, ids_of, org_state
 from rehouse.workflow.workspace import Workspace

@@ -6,6 +6,7 @@ and never guessed, and every step that was seen is held against the table of sta
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class CrashAt:
 
 def not_in_table(passed: Sequence[Point]) -> list[str]:
     """Steps of one uninterrupted trace that the table of states does not allow, as `from → to`, each once."""
-    steps = zip(passed, passed[1:], strict=False)
+    steps = itertools.pairwise(passed)
     return sorted({f"{a.value} → {b.value}" for a, b in steps if b not in AFTER[a]})
 
 

@@ -1,8 +1,8 @@
 """The books: each (source record, route output) ends in exactly one outcome, and the sums say so.
 
-Input is the plan's table `planned` (object, rid, output, outcome, rule, key, into) and the ledger's view
-`outcomes` (object, key, ok, code, message, …). A planned load becomes *loaded* or *quarantined* by what
-the target answered; everything else was settled when the plan was made.
+Input is the plan's table `planned` (object, rid, output, outcome, rule, key, into) and the ledger's views `id_map`
+and `outcomes`. A planned load is *loaded* while the id map knows its record, *quarantined* when the target
+refused it, *waiting* otherwise; everything else was settled when the plan was made.
 """
 
 from __future__ import annotations
@@ -46,15 +46,17 @@ def settle_outcomes(connection: duckdb.DuckDBPyConnection, planned: Path) -> Non
         CREATE OR REPLACE TEMP TABLE settled AS
         SELECT p.object, p.rid, p.output, p.key, p.into_key,
           CASE WHEN p.outcome <> 'load' THEN p.outcome
-               WHEN o.ok THEN 'loaded'
-               WHEN o.ok IS NULL THEN 'waiting'
-               ELSE 'quarantined' END AS outcome,
-          CASE WHEN p.outcome <> 'load' OR o.ok THEN p.rule
-               WHEN o.ok IS NULL THEN 'not loaded yet'
-               ELSE 'refused by the target: ' || o.code END AS rule,
+               WHEN m.id IS NOT NULL THEN 'loaded'
+               WHEN o.ok = false THEN 'quarantined'
+               ELSE 'waiting' END AS outcome,
+          CASE WHEN p.outcome <> 'load' OR m.id IS NOT NULL THEN p.rule
+               WHEN o.ok = false THEN 'refused by the target: ' || o.code
+               ELSE 'not loaded yet' END AS rule,
           o.message
         FROM {parquet(planned)} p
-        LEFT JOIN outcomes o ON p.outcome = 'load' AND o.object = p.output AND o.key = p.key
+        LEFT JOIN id_map m ON p.outcome = 'load' AND m.object = p.output AND m.key = p.key
+        LEFT JOIN (SELECT * FROM outcomes WHERE op <> 'delete') o
+          ON p.outcome = 'load' AND o.object = p.output AND o.key = p.key
         """
     )
     # a record merged into one that the target refused shares its fate

@@ -1,7 +1,8 @@
 """The field-level diff: what the plan meant to write against what the target really holds, set-wise.
 
-Both sides are brought to the field's own precision first (numbers to its scale, text trimmed as platforms
-trim it). Verdicts, per field of each record:
+What was planned may land as it is, or as a platform stores it (numbers rounded to the field's scale, text
+trimmed); what landed is taken as it is, so that one blank or the smallest unit more is a difference. An empty
+text is the same as null: the platforms show both as nothing. Verdicts, per field of each record:
 
 - *equal*: the target holds what the source said, character by character;
 - *as planned*: it holds what the mapping made of it;
@@ -15,8 +16,8 @@ plan knows it), *created since* (made by somebody else while we worked: listed, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,10 @@ import duckdb
 
 from rehouse.connectors.base import AuditFields
 from rehouse.model import Field, Kind
-from rehouse.plan.engine import ident, one, parquet, text
+from rehouse.plan.engine import count, ident, one, parquet, text
+
+PIECE = 200_000
+"""Records compared at a time."""
 
 UNEXPLAINED = ("changed", "missing", "extra")
 EXPLAINED = ("edited since", "set by automation", "created since")
@@ -36,6 +40,7 @@ class Side:
 
     `expected` is a SELECT with `_key`, `_rid`, `_object` (source object) and every field, references resolved;
     `landed` a Parquet file; `raw` maps fields to the source column they were copied from, where there is one.
+    Of a `partial` side (records of the target that we filled) only values that are not null were planned.
     """
 
     output: str
@@ -48,6 +53,7 @@ class Side:
     audit: AuditFields
     our_user: str
     whole: bool = True
+    partial: bool = False
     natural_key: tuple[str, ...] = ()
 
 
@@ -87,17 +93,24 @@ class Diff:
         }
 
 
-def comparable(field: Field, column: str) -> str:
-    """SQL that brings a text value to the field's own precision, for comparing only."""
+def as_stored(field: Field, planned: str, landed: str) -> str:
+    """SQL condition: the text `landed` is what a platform makes of `planned` in this field."""
     match field.kind:
         case Kind.INTEGER | Kind.DECIMAL | Kind.MONEY | Kind.PERCENT:
-            return f"CAST(round(TRY_CAST({column} AS DECIMAL(38, 10)), {field.scale}) AS VARCHAR)"
+            sent, held = (f"TRY_CAST({c} AS DECIMAL(38, 10))" for c in (planned, landed))
+            return (
+                f"(({planned} IS NULL) = ({landed} IS NULL) AND ({held} IS NOT DISTINCT FROM {sent} "
+                f"OR {held} = round({sent}, {field.scale})))"
+            )
         case Kind.BOOLEAN:
-            return f"coalesce(lower({column}), 'false')"
+            sent, held = (f"coalesce(lower({c}), 'false')" for c in (planned, landed))
+            return f"({sent} = {held})"
         case Kind.TEXT | Kind.LONG_TEXT | Kind.EMAIL | Kind.PHONE | Kind.URL:
-            return f"nullif(trim({column}, ' \t\n\r'), '')"
+            held = f"nullif({landed}, '')"
+            trimmed = f"nullif(trim({planned}, ' \t\n\r'), '')"
+            return f"({held} IS NOT DISTINCT FROM {trimmed} OR {held} IS NOT DISTINCT FROM nullif({planned}, ''))"
         case _:
-            return f"nullif({column}, '')"
+            return f"(nullif({planned}, '') IS NOT DISTINCT FROM nullif({landed}, ''))"
 
 
 def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path, *, every: bool = False) -> Diff:
@@ -117,11 +130,14 @@ def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path
     counts: list[FieldCount] = []
     records = 0
     for side in sides:
-        records += _pair(connection, side)
-        counts += _count(connection, side)
-        _differences(connection, side)
-        if every:
-            _every(connection, side)
+        pieces: list[list[FieldCount]] = []
+        for _ in _pieces(connection, side):
+            records += _pair(connection, side)
+            pieces.append(_count(connection, side))
+            _differences(connection, side)
+            if every:
+                _every(connection, side)
+        counts += _added_up(pieces)
         if side.whole:
             _extra(connection, side)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +146,31 @@ def diff(connection: duckdb.DuckDBPyConnection, sides: Sequence[Side], out: Path
     )
     verdicts = dict(connection.execute("SELECT verdict, count(*) FROM differences GROUP BY 1").fetchall())
     return Diff(tuple(counts), verdicts, records, out)
+
+
+def _pieces(connection: duckdb.DuckDBPyConnection, side: Side) -> Iterator[int]:
+    """Make table `mine(key, id)` for one piece of the output's records after the other, so that memory stays flat."""
+    ours = f"FROM id_map WHERE object = {text(side.output)}"
+    pieces = max(1, -(-count(connection, f"SELECT count(*) {ours}") // PIECE))
+    for number in range(pieces):
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE mine AS SELECT key, id {ours} AND hash(key) % {pieces} = {number}"
+        )
+        yield number
+
+
+def _added_up(pieces: Sequence[Sequence[FieldCount]]) -> list[FieldCount]:
+    """The counts of all pieces, per field."""
+    return [
+        replace(
+            same[0],
+            compared=sum(c.compared for c in same),
+            equal=sum(c.equal for c in same),
+            as_planned=sum(c.as_planned for c in same),
+            different=sum(c.different for c in same),
+        )
+        for same in zip(*pieces, strict=True)
+    ]
 
 
 def _pair(connection: duckdb.DuckDBPyConnection, side: Side) -> int:
@@ -142,42 +183,63 @@ def _pair(connection: duckdb.DuckDBPyConnection, side: Side) -> int:
         else f"CAST(NULL AS VARCHAR) AS {ident('s_' + f.name)}"
         for f in side.fields
     )
-    join_raw = f"LEFT JOIN {parquet(side.staging)} s ON s._rid = e._rid" if side.staging else ""
+    rids = "SELECT e._rid FROM expected e"
+    join_raw = (
+        f"LEFT JOIN (SELECT * FROM {parquet(side.staging)} WHERE _rid IN ({rids})) s ON s._rid = e._rid"
+        if side.staging
+        else ""
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE expected AS SELECT * FROM ({side.expected}) e "
+        "WHERE e._key IN (SELECT key FROM mine)"
+    )
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE pair AS
-        SELECT e._key, e._rid, m.id, l.Id IS NOT NULL AS found, {_touched(side.audit)} AS touched,
+        SELECT e._key, e._rid, m.id, l.Id IS NOT NULL AS found, {_touched(side)} AS touched,
                {planned}, {landed}, {raw}
-        FROM ({side.expected}) e
-        JOIN (SELECT key, id FROM id_map WHERE object = {text(side.output)}) m ON m.key = e._key
-        LEFT JOIN {parquet(side.landed)} l ON l.Id = m.id
+        FROM expected e
+        JOIN mine m ON m.key = e._key
+        LEFT JOIN (SELECT * FROM {parquet(side.landed)} WHERE Id IN (SELECT id FROM mine)) l ON l.Id = m.id
         {_stamps(side.output)}
         {join_raw}
         """
     )
-    row = one(connection, "SELECT count(*) FROM pair")
-    return int(row[0]) if row else 0
+    return count(connection, "SELECT count(*) FROM pair")
 
 
 def _stamps(output: str) -> str:
-    return f"LEFT JOIN (SELECT key, modified, stamp FROM stamps WHERE output = {text(output)}) t ON t.key = e._key"
+    return (
+        f"LEFT JOIN (SELECT key, modified, stamp FROM stamps WHERE output = {text(output)} "
+        "AND key IN (SELECT key FROM mine)) t ON t.key = e._key"
+    )
 
 
-def _touched(audit: AuditFields) -> str:
-    """Who touched the record after our stage closed: compared with the stamps read back then."""
+def _touched(side: Side) -> str:
+    """Who touched the record after us: by its stamps, compared with those read back when our stage closed.
+
+    Stamps have the platform's precision (seconds on some), so a save by another user counts whenever it was.
+    """
+    audit = side.audit
     if audit.modified is None or audit.stamp is None:
         return "CAST(NULL AS VARCHAR)"
+    others = f" OR l.{ident(audit.modified_by)} <> {text(side.our_user)}" if audit.modified_by else ""
     return (
-        f"CASE WHEN t.modified IS NOT NULL AND l.{ident(audit.modified)} > t.modified THEN 'edited since' "
+        f"CASE WHEN (t.modified IS NOT NULL AND l.{ident(audit.modified)} > t.modified){others} THEN 'edited since' "
         f"WHEN t.stamp IS NOT NULL AND l.{ident(audit.stamp)} > t.stamp THEN 'set by automation' END"
     )
 
 
-def _same(field: Field) -> str:
-    """Equal at the field's own precision; a value that the platform fills is as planned where we sent none."""
+def _same(side: Side, field: Field) -> str:
+    """As planned, in the field's own precision. Where we sent nothing, a field that the platform fills is its own."""
     planned, landed = ident("p_" + field.name), ident("l_" + field.name)
-    left_to_platform = f"({planned} IS NULL) OR " if field.defaulted else ""
-    return f"({left_to_platform}{comparable(field, planned)} IS NOT DISTINCT FROM {comparable(field, landed)})"
+    free = f"({planned} IS NULL) OR " if field.defaulted or side.partial else ""
+    return f"({free}{as_stored(field, planned, landed)})"
+
+
+def _compared(side: Side, field: Field) -> str:
+    """Records of which this field is compared."""
+    return f"(found AND {ident('p_' + field.name)} IS NOT NULL)" if side.partial else "found"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, side: Side) -> list[FieldCount]:
@@ -187,9 +249,9 @@ def _count(connection: duckdb.DuckDBPyConnection, side: Side) -> list[FieldCount
     for field in side.fields:
         equal = f"{ident('p_' + field.name)} IS NOT DISTINCT FROM {ident('s_' + field.name)}"
         parts += [
-            f"count(*) FILTER (found AND {_same(field)} AND {equal})",
-            f"count(*) FILTER (found AND {_same(field)})",
-            "count(*) FILTER (found)",
+            f"count(*) FILTER ({_compared(side, field)} AND {_same(side, field)} AND {equal})",
+            f"count(*) FILTER ({_compared(side, field)} AND {_same(side, field)})",
+            f"count(*) FILTER ({_compared(side, field)})",
         ]
     row = one(connection, f"SELECT {', '.join(parts)} FROM pair") or ()
     result = []
@@ -217,9 +279,9 @@ def _every(connection: duckdb.DuckDBPyConnection, side: Side) -> None:
             INSERT INTO compared
             SELECT {text(side.object)}, {text(side.output)}, _key, id, {text(field.name)}, {source}, {planned},
                    {landed}, CASE WHEN NOT found THEN 'missing'
-                   WHEN NOT {_same(field)} THEN coalesce(touched, 'changed')
+                   WHEN NOT {_same(side, field)} THEN coalesce(touched, 'changed')
                    WHEN {planned} IS NOT DISTINCT FROM {source} THEN 'equal' ELSE 'as planned' END
-            FROM pair
+            FROM pair WHERE NOT found OR {_compared(side, field)}
             """
         )
 
@@ -232,7 +294,7 @@ def _differences(connection: duckdb.DuckDBPyConnection, side: Side) -> None:
             SELECT {text(side.object)}, {text(side.output)}, _key, _rid, id, {text(field.name)},
                    {ident("s_" + field.name)}, {ident("p_" + field.name)}, {ident("l_" + field.name)},
                    coalesce(touched, 'changed')
-            FROM pair WHERE found AND NOT {_same(field)}
+            FROM pair WHERE found AND NOT {_same(side, field)}
             """
         )
     connection.execute(

@@ -19,8 +19,8 @@ from rehouse.mapping.schema import Recipe
 from rehouse.model import Catalog, Field, Kind
 from rehouse.plan.build import CUSTOM_FIELDS, PLANNED
 from rehouse.plan.engine import count, ident, parquet, text
-from rehouse.plan.fetch import audit_columns, fetch_to, marked_or_new
-from rehouse.plan.resolve import make_refs, parent_fields, resolved
+from rehouse.plan.fetch import audit_columns, fetch_strays, fetch_to, marked_or_new
+from rehouse.plan.resolve import make_refs, parent_fields, parent_outputs, resolved
 from rehouse.plan.stages import Consignment, Plan
 from rehouse.staging.manifest import Snapshot
 from rehouse.verify.books import Books, balance, settle_outcomes
@@ -111,7 +111,12 @@ def _fetch_landed(looking: Looking, catalog: Catalog) -> dict[str, Path]:
         path = looking.work / "landed" / f"{name}.parquet"
         key = next((c.key_field for c in group if c.key_field), None)
         where = marked_or_new(key, audit, looking.since) if key else _by_link(looking, group[0], landed)
-        fetch_to(looking.target, Query(name, tuple(fields), where), path, looking.sink, "read back")
+        query = Query(name, tuple(fields), where)
+        fetch_to(looking.target, query, path, looking.sink, "read back")
+        outputs = ", ".join(text(c.output) for c in group)
+        ours = f"SELECT DISTINCT id FROM id_map WHERE object IN ({outputs})"
+        other_end = None if key else _by_link(looking, group[0], landed, end=1)
+        fetch_strays(looking.connection, looking.target, query, ours, path, looking.sink, other_end)
         landed[name] = path
     return landed
 
@@ -122,9 +127,9 @@ def _parents_of(looking: Looking, output: str) -> list[str]:
     return sorted(p.partition(".")[2] for p in prefixes if p.partition(".")[0] == output)
 
 
-def _by_link(looking: Looking, consignment: Consignment, landed: Mapping[str, Path]) -> Condition:
-    """Records without an external id, by the values of the first part of their natural key."""
-    first = consignment.natural_key[0]
+def _by_link(looking: Looking, consignment: Consignment, landed: Mapping[str, Path], end: int = 0) -> Condition:
+    """Records without an external id, by the values of one part of their natural key."""
+    first = consignment.natural_key[end]
     parents = sorted(
         {
             r[0]
@@ -154,7 +159,10 @@ def _references(looking: Looking, landed: Mapping[str, Path]) -> None:
     types = {}
     if isinstance(looking.target, CreatesSchema):
         types = looking.target.record_type_ids(sorted(landed))
-    make_refs(looking.connection, types)
+    parents = set[str]().union(
+        *(parent_outputs(c, looking.folder, looking.connection) for c in looking.plan.consignments)
+    )
+    make_refs(looking.connection, parents, types)
     for consignment in looking.plan.consignments:
         for prefix in sorted(parent_fields(consignment, looking.folder, looking.connection)):
             output, _, name = prefix.partition(".")
@@ -189,8 +197,9 @@ def _side(looking: Looking, consignment: Consignment, catalog: Catalog, landed: 
         raw=raw,
         staging=staging,
         audit=looking.target.audit_fields(consignment.object),
-        our_user=looking.target.org().user_id,
+        our_user=str(looking.plan.facts.get("user") or looking.target.org().user_id),
         whole=looking.only is None and consignment.op == "insert",
+        partial=consignment.op == "update",
         natural_key=consignment.natural_key,
     )
 
@@ -209,9 +218,8 @@ def _expected(looking: Looking, consignment: Consignment, fields: tuple[Field, .
     """SELECT of what the target should hold. For filled records only what we filled; for files their md5."""
     path = parquet(looking.folder / consignment.file)
     if consignment.op == "update":
-        listed = ", ".join(f"coalesce(c.{ident(f.name)}, l.{ident(f.name)}) AS {ident(f.name)}" for f in fields)
-        here = parquet(looking.work / "landed" / f"{consignment.object}.parquet")
-        base = f"SELECT c._key, c._rid, {listed} FROM {path} c LEFT JOIN {here} l ON l.Id = c._id"
+        listed = ", ".join(ident(f.name) for f in fields)
+        base = f"SELECT _key, _rid, {listed} FROM {path}"
     else:
         base = resolved(consignment, looking.folder)
         binary = [f.name for f in fields if f.kind is Kind.BINARY]
@@ -271,5 +279,8 @@ def _custom_fields(looking: Looking, targets: dict[str, dict[str, int]], catalog
 def table_rows(connection: duckdb.DuckDBPyConnection, table: str, limit: int) -> list[dict[str, Any]]:
     """Rows of `differences` or `compared` as plain data, in a stable order."""
     names = ["object", "output", "key", "field", "source", "planned", "landed", "verdict", "id"]
-    found = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY ALL LIMIT {limit}").fetchall()
+    found = connection.execute(
+        f"SELECT {', '.join(names)} FROM {table} "
+        f"ORDER BY verdict IN ('equal', 'as planned'), {', '.join(names)} LIMIT {limit}"
+    ).fetchall()
     return [dict(zip(names, row, strict=True)) for row in found]

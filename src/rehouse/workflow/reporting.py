@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import duckdb
 
 from rehouse.apply.undo import Undo
 from rehouse.clock import iso
-from rehouse.connectors.base import SwitchesAutomations, Target
+from rehouse.connectors.base import Automation, SwitchesAutomations, Target
 from rehouse.discover.discovery import FINDINGS, Discovery
 from rehouse.knowledge.load import load_platform
 from rehouse.ledger.events import AutomationOff, AutomationOn
@@ -31,43 +32,55 @@ NOT_TRIED = (
     "The sandbox has no Apex and no real flows; what these would do to a load is not shown here.",
 )
 DIFFERENCES_SHOWN = 500
+VALUES_SHOWN = 20_000
 
 
-def write_discovery(workspace: Workspace, snapshot: Snapshot, found: Discovery) -> list[Path]:
+def write_discovery(workspace: Workspace, snapshot: Snapshot, found: Discovery, made_at: str) -> list[Path]:
     """The scope document and the data-quality report."""
     config = workspace.load()
     scope = scope_of(
         found.as_dict(),
         migration=config.name,
+        made_at=made_at,
         platform=config.source.platform,
         label=load_platform(config.source.platform).label,
         inputs=tuple({"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in snapshot.inputs),
     )
-    quality = quality_of(found.as_dict(), migration=config.name)
+    quality = quality_of(found.as_dict(), migration=config.name, made_at=made_at)
     return [write("scope", scope, workspace.reports)[0], write("quality", quality, workspace.reports)[0]]
 
 
-def plan_data(migration: Context, plan: Plan, folder: Path, gates: Sequence[Gate]) -> Path:
+def plan_data(
+    migration: Context, plan: Plan, folder: Path, gates: Sequence[Gate], automations: Sequence[Automation]
+) -> Path:
     """The plan report: stages, schema, owners, gates, forecast, issues, losses."""
     recipe = migration.recipe()
     confirmed = migration.decisions().confirmed()
     known = migration.rows()
     creates = recipe.blueprint.creates
+    actions = migration.decisions().automation_actions()
+    fields: dict[str, list[dict[str, Any]]] = {}
+    for new in creates.fields:
+        fields.setdefault(new.object, []).append(asdict(new.field))
     data: dict[str, Any] = {
         **plan.as_dict(),
         "migration": migration.workspace.load().name,
         "owners": json.loads((folder / OWNERS).read_text(encoding="utf-8")),
         "confirmed": {"rows": sum(1 for r in known if confirmed.get(r.id) == r.hash), "of": len(known)},
         "gates": [g.as_dict() for g in gates],
-        "schema": {
-            "fields": [f"{f.object}.{f.field.name}" for f in creates.fields],
-            "record_types": [f"{t.object}.{t.name}" for t in creates.record_types],
-        },
+        "schema": {"fields": fields, "record_types": [asdict(t) for t in creates.record_types]},
+        "automations": [{**asdict(a), "action": actions.get(a.id, "")} for a in automations],
     }
     return write("plan", data, migration.workspace.reports)[0]
 
 
-def sample_data(migration: Context, plan: Plan, connection: duckdb.DuckDBPyConnection, result: Reconciled) -> Path:
+def sample_data(
+    migration: Context,
+    plan: Plan,
+    connection: duckdb.DuckDBPyConnection,
+    result: Reconciled,
+    example: Mapping[str, Any] | None,
+) -> Path:
     """The sample's field-level diff, every value with its verdict."""
     verdicts = dict(connection.execute("SELECT verdict, count(*) FROM compared GROUP BY 1").fetchall())
     figures = result.diff.as_dict()
@@ -79,7 +92,8 @@ def sample_data(migration: Context, plan: Plan, connection: duckdb.DuckDBPyConne
         "verdicts": verdicts,
         "unexplained": result.diff.unexplained,
         "fields": figures["fields"],
-        "rows": table_rows(connection, "compared", 20_000),
+        "rows": table_rows(connection, "compared", VALUES_SHOWN),
+        "example": example,
         "approved": None,
     }
     return write("sample", data, migration.workspace.reports)[0]
@@ -115,6 +129,8 @@ def completion_data(
         "unbalanced": result.books.unbalanced(),
         "reasons": result.books.reasons,
         "targets": {name: dict(figures) for name, figures in result.targets.items()},
+        "controls": [{**asdict(c), "matches": c.matches} for c in snapshot.controls],
+        "rollback_offered": deviating(result, migration.decisions().thresholds_now()["count_percent"]),
         "diff": result.diff.as_dict(),
         "differences": differences,
         "forecast": dict(plan.forecast),
@@ -131,6 +147,16 @@ def completion_data(
     path, _ = write("completion", data, migration.workspace.reports)
     data["report"] = str(path)
     return data
+
+
+def deviating(result: Reconciled, percent: float) -> list[str]:
+    """Objects whose count in the target deviates from the plan by more than `percent`: rollback is offered."""
+    lines = []
+    for name, figures in result.targets.items():
+        planned, there = figures["planned"], figures["read_back"]
+        if planned and 100 * abs(planned - there) / planned > percent:
+            lines.append(f"{name}: {there:,} of {planned:,} planned are there, more than {percent:g} % off")
+    return lines
 
 
 def flaws_found(migration: Context, answer_key: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,6 +176,15 @@ def flaws_found(migration: Context, answer_key: Mapping[str, Any]) -> dict[str, 
         "missed": sorted(planted - found)[:20],
         "not_planted": sorted(found - planted)[:20],
     }
+
+
+def approved(migration: Context, approval: Mapping[str, str]) -> None:
+    """Write the approval into the sample's report."""
+    path = migration.workspace.reports / "sample.json"
+    if path.exists():
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data.pop("report", None)
+        write("sample", {**data, "approved": dict(approval)}, migration.workspace.reports, unmasked=True)
 
 
 def rollback_data(migration: Context, undo: Undo, *, done: bool) -> Path:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.sandbox.salesforce import documents
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.plan import Program, Side
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _PERMISSION_OBJECTS = frozenset({"FieldPermissions", "PermissionSetAssignment", "PermissionSet"})
 
 
-def before(org: Org, program: Program, side: Side, *, creating: bool) -> list[tuple[Any, ...]]:
+def before(org: OrgState, program: Program, side: Side, *, creating: bool) -> list[tuple[Any, ...]]:
     """What must be remembered from before an update: the accounts of contacts that move."""
     if creating or program.obj.name != "Contact" or not _relations(org) or "AccountId" not in side.positions:
         return []
@@ -24,7 +22,7 @@ def before(org: Org, program: Program, side: Side, *, creating: bool) -> list[tu
 
 
 def after(
-    org: Org,
+    org: OrgState,
     program: Program,
     side: Side,
     params: Mapping[str, Any],
@@ -56,16 +54,16 @@ def _ids(side: Side) -> str:
     return f"SELECT id FROM temp.{side.stage} WHERE err IS NULL"
 
 
-def _written(org: Org, side: Side) -> list[tuple[int, str]]:
+def _written(org: OrgState, side: Side) -> list[tuple[int, str]]:
     """Row number and id of the rows written by this side."""
     return org.store.db.execute(f"SELECT rn, id FROM temp.{side.stage} WHERE err IS NULL ORDER BY rn").fetchall()
 
 
-def _relations(org: Org) -> bool:
+def _relations(org: OrgState) -> bool:
     return "AccountContactRelation" in org.schema.objects
 
 
-def _add(org: Org, obj: str, columns: Mapping[str, str], source: str, params: Mapping[str, Any]) -> None:
+def _add(org: OrgState, obj: str, columns: Mapping[str, str], source: str, params: Mapping[str, Any]) -> None:
     """Insert platform-made rows set-wise. `columns` are SQL over `source`; stamps and ids are filled in."""
     known = org.schema.objects[obj]
     count = org.store.db.execute(f"SELECT count(*) {source}", params).fetchone()[0]
@@ -78,7 +76,7 @@ def _add(org: Org, obj: str, columns: Mapping[str, str], source: str, params: Ma
 
 
 def _direct_relations(
-    org: Org, side: Side, params: Mapping[str, Any], remembered: Sequence[tuple[Any, ...]], *, creating: bool
+    org: OrgState, side: Side, params: Mapping[str, Any], remembered: Sequence[tuple[Any, ...]], *, creating: bool
 ) -> None:
     """The direct AccountContactRelation that the platform keeps for each contact with an account."""
     db = org.store.db
@@ -100,7 +98,7 @@ def _direct_relations(
     )
 
 
-def _one_primary(org: Org, side: Side) -> None:
+def _one_primary(org: OrgState, side: Side) -> None:
     """At most one primary role per opportunity: the last one written wins."""
     org.store.db.execute(
         "UPDATE OpportunityContactRole SET IsPrimary=0 WHERE IsPrimary=1 AND _del IS NULL AND OpportunityId IN ("
@@ -110,7 +108,7 @@ def _one_primary(org: Org, side: Side) -> None:
     )
 
 
-def roll_up_amount(org: Org, opportunities: str) -> None:
+def roll_up_amount(org: OrgState, opportunities: str) -> None:
     """Amount of opportunities with line items is the sum of these. `opportunities` is a subquery of ids."""
     org.store.db.execute(
         "UPDATE Opportunity SET "
@@ -129,7 +127,7 @@ def roll_up_amount(org: Org, opportunities: str) -> None:
     )
 
 
-def _opportunity_contact(org: Org, side: Side, params: Mapping[str, Any]) -> None:
+def _opportunity_contact(org: OrgState, side: Side, params: Mapping[str, Any]) -> None:
     """ContactId of a new opportunity makes the primary contact role."""
     if "ContactId" not in side.positions:
         return
@@ -142,7 +140,7 @@ def _opportunity_contact(org: Org, side: Side, params: Mapping[str, Any]) -> Non
     )
 
 
-def _campaign_statuses(org: Org, side: Side, params: Mapping[str, Any]) -> None:
+def _campaign_statuses(org: OrgState, side: Side, params: Mapping[str, Any]) -> None:
     """A new campaign starts with the member statuses Sent and Responded."""
     for label, default, responded, order in (("Sent", 1, 0, 1), ("Responded", 0, 1, 2)):
         _add(
@@ -155,7 +153,7 @@ def _campaign_statuses(org: Org, side: Side, params: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _user_profile(org: Org, side: Side, params: Mapping[str, Any]) -> None:
+def _user_profile(org: OrgState, side: Side, params: Mapping[str, Any]) -> None:
     """A new user is assigned to the permission set that his profile owns."""
     _add(
         org,
@@ -168,7 +166,7 @@ def _user_profile(org: Org, side: Side, params: Mapping[str, Any]) -> None:
     org.schema.permissions_changed()
 
 
-def _mail_task(org: Org, side: Side, params: Mapping[str, Any]) -> None:
+def _mail_task(org: OrgState, side: Side, params: Mapping[str, Any]) -> None:
     """An e-mail that hangs on no case appears in the activity history as a closed task of subtype Email
     (Object Reference, EmailMessage.ActivityId). Subject and date of that task are unverified."""
     db = org.store.db
@@ -190,7 +188,7 @@ def _mail_task(org: Org, side: Side, params: Mapping[str, Any]) -> None:
         db.execute("UPDATE EmailMessage SET ActivityId=? WHERE Id=?", (task, mail))
 
 
-_AFTER_INSERT: Mapping[str, Callable[[Org, Side, Mapping[str, Any]], None]] = {
+_AFTER_INSERT: Mapping[str, Callable[[OrgState, Side, Mapping[str, Any]], None]] = {
     "Opportunity": _opportunity_contact,
     "Campaign": _campaign_statuses,
     "EmailMessage": _mail_task,

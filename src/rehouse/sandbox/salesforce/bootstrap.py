@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.schema import mirror_row
 from rehouse.sandbox.salesforce.schema_load import seed_rows
 from rehouse.sandbox.salesforce.valuesets import FORECAST_LABELS, MIRRORS
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 ADMIN_USERNAME = "admin@rehouse-sandbox.example"
 LOCALE = {
@@ -20,10 +18,10 @@ LOCALE = {
 }
 
 
-def create(org: Org) -> None:
+def create(org: OrgState) -> None:
     """Fill a new store. One transaction: a process killed here leaves nothing behind."""
     with org.store.transaction():
-        org.store.set_meta("instance", org._instance)
+        org.store.set_meta("instance", org.instance)
         org.make_tables()
         license_id = org.system_insert(
             "UserLicense",
@@ -44,12 +42,12 @@ def create(org: Org) -> None:
 _ADMIN_RIGHTS = ("ModifyAllData", "ViewAllData", "ApiEnabled", "ModifyMetadata", "ManageUsers", "CustomizeApplication")
 
 
-def _profile(org: Org, name: str, license_id: str) -> str:
+def _profile(org: OrgState, name: str, license_id: str) -> str:
     rights = {f"Permissions{word}": 1 for word in _ADMIN_RIGHTS} if name == "System Administrator" else {}
     return org.system_insert("Profile", {"Name": name, "UserLicenseId": license_id, "UserType": "Standard", **rights})
 
 
-def _profile_set(org: Org, name: str, profile: str, license_id: str) -> str:
+def _profile_set(org: OrgState, name: str, profile: str, license_id: str) -> str:
     """Every profile owns a permission set, to which its users are assigned (Object Reference, PermissionSet)."""
     return org.system_insert(
         "PermissionSet",
@@ -58,17 +56,17 @@ def _profile_set(org: Org, name: str, profile: str, license_id: str) -> str:
     )  # fmt: skip
 
 
-def _organization(org: Org) -> None:
+def _organization(org: OrgState) -> None:
     org.system_insert(
         "Organization",
         {"Id": org.org_id, "Name": org.name, "OrganizationType": f"{org.edition} Edition", "IsSandbox": 1,
-         "InstanceName": f"{org._instance}0", "DefaultLocaleSidKey": "en_US", "TimeZoneSidKey": "GMT",
+         "InstanceName": f"{org.instance}0", "DefaultLocaleSidKey": "en_US", "TimeZoneSidKey": "GMT",
          "LanguageLocaleKey": "en_US", "FiscalYearStartMonth": 1, "UiSkin": "Theme3", "Country": "US"},
     )  # fmt: skip
 
 
 def add_user(
-    org: Org,
+    org: OrgState,
     first: str,
     last: str,
     username: str,
@@ -91,12 +89,12 @@ def add_user(
     return user_id
 
 
-def _pricebook(org: Org) -> None:
+def _pricebook(org: OrgState) -> None:
     for row in seed_rows("Pricebook2"):
         org.system_insert("Pricebook2", {k: int(v) if isinstance(v, bool) else v for k, v in row.items()})
 
 
-def _statuses(org: Org, name: str) -> None:
+def _statuses(org: OrgState, name: str) -> None:
     """The mirror rows of a status list, and what `standard_value_set` tells about them."""
     forecast = {label: key for key, label in FORECAST_LABELS.items()}
     rows = seed_rows(name) or [

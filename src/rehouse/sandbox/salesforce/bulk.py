@@ -23,7 +23,8 @@ from typing import Any
 from rehouse.sandbox.salesforce import bulk_query
 from rehouse.sandbox.salesforce.bulk_ingest import IngestRun, RowFaults
 from rehouse.sandbox.salesforce.csvio import DELIMITERS, LINE_ENDINGS
-from rehouse.sandbox.salesforce.org import Org, stored_time
+from rehouse.sandbox.salesforce.org import Org
+from rehouse.sandbox.salesforce.orgstate import stored_time
 from rehouse.sandbox.salesforce.outcome import ApiError
 
 BATCH_ROWS = 10_000

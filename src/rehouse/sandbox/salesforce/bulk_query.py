@@ -11,16 +11,14 @@ import csv
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.sandbox.salesforce import soql
 from rehouse.sandbox.salesforce.csvio import DELIMITERS, LINE_ENDINGS
 from rehouse.sandbox.salesforce.outcome import ApiError
 from rehouse.sandbox.salesforce.query import csv_value
+from rehouse.sandbox.salesforce.queryable import Queryable
 from rehouse.sandbox.salesforce.soqlplan import Compiler, Plan, bulk_refusal
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 MARK_EVERY = 1000
 """Rows between two remembered byte offsets."""
@@ -30,10 +28,10 @@ UNSUPPORTED = frozenset(
 )  # fmt: skip
 
 
-def check(org: Org, text: str, user_id: str) -> str:
+def check(org: Queryable, text: str, user_id: str) -> str:
     """The object of a statement that can run as a Bulk query. Raises ApiError 400."""
     query = soql.parse(text)
-    plan = Compiler(org, user_id, include_deleted=True).compile(query)
+    plan = Compiler(org.schema, org.clock.now().date(), user_id, include_deleted=True).compile(query)
     refusal = bulk_refusal(query)
     if refusal:
         raise ApiError(400, "API_ERROR", refusal)
@@ -49,11 +47,12 @@ def check(org: Org, text: str, user_id: str) -> str:
     return name
 
 
-def run(org: Org, folder: Path, doc: dict[str, Any], stopped: Callable[[], bool]) -> dict[str, Any] | None:
+def run(org: Queryable, folder: Path, doc: dict[str, Any], stopped: Callable[[], bool]) -> dict[str, Any] | None:
     """Write `results.csv` and its row marks; what the job's cursor is to hold. None when it was stopped."""
     query = soql.parse(doc["_query"])
     everything = doc["operation"] == "queryAll"
-    plan = Compiler(org, doc["createdById"], include_deleted=everything).compile(query)
+    today = org.clock.now().date()
+    plan = Compiler(org.schema, today, doc["createdById"], include_deleted=everything).compile(query)
     marks = array("Q")
     rows = 0
     mark = DELIMITERS[doc["columnDelimiter"]]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.sandbox.salesforce import faults
 from rehouse.sandbox.salesforce.dml import Engine, Outcome
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.outcome import SaveOptions
 from rehouse.sandbox.salesforce.rules import US
 from rehouse.sandbox.salesforce.schema_model import SField, SObject
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _LOCKED = Outcome(None, False, US.join((faults.LOCK_CODE, faults.LOCK_MESSAGE)))
 
@@ -32,7 +30,7 @@ class JobFault:
 class FaultyEngine(Engine):
     """The engine of an org that has bad days. Without an armed fault it is the plain engine."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: OrgState) -> None:
         super().__init__(org)
         self._jobs: dict[str, JobFault] = {}
         self._current = threading.local()

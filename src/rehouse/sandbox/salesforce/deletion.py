@@ -8,17 +8,14 @@ relationships and the recycle bin; fact sheet section 5.10.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rehouse.sandbox.salesforce.aftermath import roll_up_amount
 from rehouse.sandbox.salesforce.documents import delete_blobs
 from rehouse.sandbox.salesforce.ids import id18, is_id
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.outcome import ApiError, RowError, RowResult, SaveOptions
 from rehouse.sandbox.salesforce.schema_model import ChildRelationship, SObject
 from rehouse.sandbox.salesforce.tables import quoted
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _ROLLED_BACK = RowError(
     "ALL_OR_NONE_OPERATION_ROLLED_BACK",
@@ -54,7 +51,7 @@ _EXTRA_CHILDREN = {
 
 
 def delete(
-    org: Org, object_name: str, ids: Sequence[str], options: SaveOptions, *, hard: bool = False
+    org: OrgState, object_name: str, ids: Sequence[str], options: SaveOptions, *, hard: bool = False
 ) -> list[RowResult]:
     """Delete by id; a result per id in order. Ids of several objects may be mixed when no object is named."""
     results: list[RowResult | None] = [None] * len(ids)
@@ -83,7 +80,7 @@ def _malformed(given: str) -> RowError:
     return RowError("MALFORMED_ID", f"malformed id {given}", ("Id",))
 
 
-def _id_fault(org: Org, object_name: str, given: str, obj: SObject | None) -> RowError | None:
+def _id_fault(org: OrgState, object_name: str, given: str, obj: SObject | None) -> RowError | None:
     if not given:
         return RowError("MISSING_ARGUMENT", "Id not specified in a delete call", ("Id",))
     if obj is None:
@@ -102,7 +99,7 @@ def _id_fault(org: Org, object_name: str, given: str, obj: SObject | None) -> Ro
 
 
 def _delete_rows(
-    org: Org, obj: SObject, items: Sequence[tuple[int, str]], *, hard: bool
+    org: OrgState, obj: SObject, items: Sequence[tuple[int, str]], *, hard: bool
 ) -> list[tuple[int, RowResult]]:
     db, out = org.store.db, []
     _scratch(org)
@@ -131,7 +128,7 @@ def _delete_rows(
     return out
 
 
-def _scratch(org: Org) -> None:
+def _scratch(org: OrgState) -> None:
     db = org.store.db
     db.execute(
         "CREATE TEMP TABLE IF NOT EXISTS doomed "
@@ -140,7 +137,7 @@ def _scratch(org: Org) -> None:
     db.execute("DELETE FROM temp.doomed")
 
 
-def children(org: Org, obj: SObject) -> list[ChildRelationship]:
+def children(org: OrgState, obj: SObject) -> list[ChildRelationship]:
     """Child relationships that a delete follows, of objects and fields that this org has."""
     known: dict[tuple[str, str], ChildRelationship] = {}
     for relation in (*obj.children, *_EXTRA_CHILDREN.get(obj.name, ())):
@@ -154,7 +151,7 @@ def children(org: Org, obj: SObject) -> list[ChildRelationship]:
     return list(known.values())
 
 
-def _restrictions(org: Org, obj: SObject, ids: Sequence[str]) -> dict[str, RowError]:
+def _restrictions(org: OrgState, obj: SObject, ids: Sequence[str]) -> dict[str, RowError]:
     """Records that cannot go because rows of a restricting relationship point at them."""
     out: dict[str, RowError] = {}
     for relation in children(org, obj):
@@ -176,7 +173,7 @@ def _restrictions(org: Org, obj: SObject, ids: Sequence[str]) -> dict[str, RowEr
     return out
 
 
-def _blocked(org: Org, obj: SObject, record_id: str, child: SObject, names: str) -> RowError:
+def _blocked(org: OrgState, obj: SObject, record_id: str, child: SObject, names: str) -> RowError:
     named = obj.name_field
     shown = record_id
     if named and named.storage:
@@ -191,7 +188,7 @@ def _blocked(org: Org, obj: SObject, record_id: str, child: SObject, names: str)
     return RowError("DELETE_FAILED", text)
 
 
-def _take(org: Org, obj: SObject, ids: Sequence[str], *, hard: bool) -> None:
+def _take(org: OrgState, obj: SObject, ids: Sequence[str], *, hard: bool) -> None:
     """Mark the records and everything that goes with them; clear the references of what stays."""
     db = org.store.db
     db.executemany("INSERT INTO temp.doomed VALUES (?,?,1)", [(obj.name, i) for i in ids])
@@ -220,7 +217,7 @@ def _take(org: Org, obj: SObject, ids: Sequence[str], *, hard: bool) -> None:
         org.schema.permissions_changed()
 
 
-def _collect(org: Org, obj: SObject) -> list[str]:
+def _collect(org: OrgState, obj: SObject) -> list[str]:
     """Rows that go because their parent goes; the objects among which some were found."""
     found = []
     for relation in children(org, obj):
@@ -237,7 +234,7 @@ def _collect(org: Org, obj: SObject) -> list[str]:
     return found
 
 
-def _clear(org: Org, obj: SObject, batch: int) -> None:
+def _clear(org: OrgState, obj: SObject, batch: int) -> None:
     """References from rows that stay become empty; the old values are remembered for an undelete."""
     db = org.store.db
     for relation in children(org, obj):
@@ -256,7 +253,7 @@ def _clear(org: Org, obj: SObject, batch: int) -> None:
             db.execute(f"UPDATE {child} SET {name}=NULL WHERE {stays}", (obj.name, relation.child))
 
 
-def _mark(org: Org, obj: SObject, batch: int, *, hard: bool) -> None:
+def _mark(org: OrgState, obj: SObject, batch: int, *, hard: bool) -> None:
     db, table, now = org.store.db, quoted(obj.name), org.stamp()
     among = "Id IN (SELECT id FROM temp.doomed WHERE object=?)"
     in_bin = "IsDeleted" in obj.fields
@@ -276,7 +273,7 @@ def _mark(org: Org, obj: SObject, batch: int, *, hard: bool) -> None:
     )
 
 
-def undelete(org: Org, ids: Sequence[str], options: SaveOptions) -> list[RowResult]:
+def undelete(org: OrgState, ids: Sequence[str], options: SaveOptions) -> list[RowResult]:
     """Bring records back with what went along with them. A row that went by cascade cannot return alone."""
     out: list[RowResult] = []
     with org.store.transaction() as transaction:
@@ -288,7 +285,7 @@ def undelete(org: Org, ids: Sequence[str], options: SaveOptions) -> list[RowResu
     return out
 
 
-def _undelete_one(org: Org, given: str) -> RowResult:
+def _undelete_one(org: OrgState, given: str) -> RowResult:
     db, record_id = org.store.db, id18((given or "").strip())
     obj = org.schema.prefix_of(record_id) if is_id(record_id) else None
     if obj is None:
@@ -304,7 +301,7 @@ def _undelete_one(org: Org, given: str) -> RowResult:
     return RowResult(record_id, True, None)
 
 
-def _restore(org: Org, obj: SObject, record_id: str, batch: int) -> None:
+def _restore(org: OrgState, obj: SObject, record_id: str, batch: int) -> None:
     """One root of a delete returns with its own cascade; references to what returned are set again."""
     db = org.store.db
     _scratch(org)

@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.sandbox.salesforce import aftermath
 from rehouse.sandbox.salesforce.columns import ColumnError, resolve
 from rehouse.sandbox.salesforce.ids import id18, is_id
 from rehouse.sandbox.salesforce.jsonrows import FlatRow, flatten
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.outcome import ApiError, RowError, RowResult, SaveOptions
 from rehouse.sandbox.salesforce.plan import Program, Request, Side, build
 from rehouse.sandbox.salesforce.rules import US
 from rehouse.sandbox.salesforce.schema_model import SField, SObject
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 __all__ = ["ApiError", "Engine", "Outcome", "RowError", "RowResult", "SaveOptions"]
 
@@ -46,7 +44,7 @@ class Outcome:
 class Engine:
     """Compiles and runs writes for one org."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: OrgState) -> None:
         self._org = org
         self._programs: OrderedDict[tuple[Any, ...], Program] = OrderedDict()
         self._number = 0
@@ -311,7 +309,7 @@ def _unique_in_batch(db: Any, stage: str, column: str, item: SField) -> None:
         db.executemany(f"UPDATE temp.{stage} SET err=? WHERE rn=?", refused)
 
 
-def decode(coded: str, obj: SObject, version: int, org: Org) -> RowError:
+def decode(coded: str, obj: SObject, version: int, org: OrgState) -> RowError:
     """The error that a coded text stands for."""
     parts = coded.split(US)
     fields = tuple(f for f in parts[2].split(",") if f) if len(parts) > 2 else ()
@@ -319,7 +317,7 @@ def decode(coded: str, obj: SObject, version: int, org: Org) -> RowError:
     return RowError(parts[0], parts[1], fields, extra)
 
 
-def duplicate_body(org: Org, obj: SObject, rule_name: str, ids: Sequence[str], version: int) -> dict[str, Any]:
+def duplicate_body(org: OrgState, obj: SObject, rule_name: str, ids: Sequence[str], version: int) -> dict[str, Any]:
     """The body of a duplicate rule's refusal, with the misspelt key that clients depend on."""
     rule = org.schema.duplicate_rules[rule_name]
     records = [

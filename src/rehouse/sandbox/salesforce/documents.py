@@ -12,17 +12,15 @@ import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.outcome import ApiError
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _BLOB_FIELD = {"ContentVersion": "VersionData", "ContentNote": "Content", "Attachment": "Body"}
 
 
-def save(org: Org, obj: str, written: Sequence[tuple[int, str]], blobs: Sequence[Mapping[str, Any]]) -> None:
+def save(org: OrgState, obj: str, written: Sequence[tuple[int, str]], blobs: Sequence[Mapping[str, Any]]) -> None:
     """Store the bytes of rows just inserted (row number from 1, id) and make what belongs to them."""
     for rn, record_id in written:
         given = blobs[rn - 1] if rn - 1 < len(blobs) else {}
@@ -37,7 +35,7 @@ def save(org: Org, obj: str, written: Sequence[tuple[int, str]], blobs: Sequence
             _content_version(org, record_id, size, digest)
 
 
-def _content_note(org: Org, note_id: str, data: Any) -> None:
+def _content_note(org: OrgState, note_id: str, data: Any) -> None:
     """The document and the first version of a note."""
     row = org.store.db.execute(
         "SELECT Title, OwnerId, CreatedById, CreatedDate FROM ContentNote WHERE Id=?", (note_id,)
@@ -64,7 +62,7 @@ def _content_note(org: Org, note_id: str, data: Any) -> None:
     )
 
 
-def _store_blob(org: Org, record_id: str, data: Any) -> tuple[int, str]:
+def _store_blob(org: OrgState, record_id: str, data: Any) -> tuple[int, str]:
     """Write the bytes beside the store: bytes, a file to take over, or base64 text. Size and MD5."""
     target = org.blobs / record_id
     if isinstance(data, Path):
@@ -88,7 +86,7 @@ def _store_blob(org: Org, record_id: str, data: Any) -> tuple[int, str]:
     return target.stat().st_size, digest.hexdigest()
 
 
-def _content_version(org: Org, version_id: str, size: int, digest: str) -> None:
+def _content_version(org: OrgState, version_id: str, size: int, digest: str) -> None:
     """The document behind a version, the owner's link and the link to the first publish location."""
     db = org.store.db
     row = db.execute(
@@ -127,7 +125,7 @@ def _content_version(org: Org, version_id: str, size: int, digest: str) -> None:
         _link(org, document, location, "V")
 
 
-def _link(org: Org, document: str, linked: str, share: str) -> None:
+def _link(org: OrgState, document: str, linked: str, share: str) -> None:
     org.system_insert(
         "ContentDocumentLink",
         {"ContentDocumentId": document, "LinkedEntityId": linked, "ShareType": share, "Visibility": "AllUsers"},
@@ -147,7 +145,7 @@ def _file_type(extension: str | None, url: str | None) -> str:
     return _FILE_TYPES.get(extension or "", (extension or "UNKNOWN").upper())
 
 
-def delete_blobs(org: Org, obj: str, ids: Sequence[str]) -> None:
+def delete_blobs(org: OrgState, obj: str, ids: Sequence[str]) -> None:
     """Remove the bytes of records that are gone for good."""
     if obj in ("ContentVersion", "Attachment"):
         for record_id in ids:

@@ -7,13 +7,11 @@ From API version 40 on a save replaces the whole permission set: what the call l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rehouse.sandbox.salesforce.fieldspec import flag
+from rehouse.sandbox.salesforce.orgstate import OrgState
 from rehouse.sandbox.salesforce.schema_model import SchemaError
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _OBJECT_FLAGS = {
     "allowCreate": "PermissionsCreate",
@@ -30,7 +28,7 @@ SWITCHED = ("CreateAuditFields", "UpdateWithInactiveOwner")
 class PermissionSets:
     """PermissionSet by its name."""
 
-    def __init__(self, org: Org, user_id: str) -> None:
+    def __init__(self, org: OrgState, user_id: str) -> None:
         self._org, self._user = org, user_id
 
     def _find(self, name: str) -> str | None:

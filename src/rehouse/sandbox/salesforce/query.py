@@ -8,17 +8,15 @@ import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from rehouse.sandbox.salesforce import soql
 from rehouse.sandbox.salesforce.ids import id18, is_id
 from rehouse.sandbox.salesforce.outcome import ApiError
+from rehouse.sandbox.salesforce.queryable import Queryable
 from rehouse.sandbox.salesforce.schema_model import NUMBER_TYPES, SField, SObject
 from rehouse.sandbox.salesforce.soqlplan import ChildPlan, Compiler, Leaf, Node, Plan, TypeOfPlan
 from rehouse.sandbox.salesforce.tables import quoted
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 DATA_PATH = "/services/data/v66.0"
 """Addresses in records carry this version; the server puts the caller's in its place."""
@@ -58,7 +56,7 @@ class _Spool:
 class QueryRun:
     """The result of a query. `total_size` is what the answer says, `row_count` how many records follow."""
 
-    def __init__(self, org: Org, plan: Plan, user_id: str, *, include_deleted: bool) -> None:
+    def __init__(self, org: Queryable, plan: Plan, user_id: str, *, include_deleted: bool) -> None:
         self._org, self._plan, self._user, self._include_deleted = org, plan, user_id, include_deleted
         self._rows: list[Row] = []
         self._spool: _Spool | None = None
@@ -111,10 +109,10 @@ class QueryRun:
             spool.close()
 
 
-def run(org: Org, text: str, *, include_deleted: bool, user_id: str) -> QueryRun:
+def run(org: Queryable, text: str, *, include_deleted: bool, user_id: str) -> QueryRun:
     """Parse, compile and run a statement."""
     query = soql.parse(text)
-    plan = Compiler(org, user_id, include_deleted=include_deleted).compile(query)
+    plan = Compiler(org.schema, org.clock.now().date(), user_id, include_deleted=include_deleted).compile(query)
     return QueryRun(org, plan, user_id, include_deleted=include_deleted or query.all_rows)
 
 
@@ -141,7 +139,7 @@ def csv_value(value: Any, item: SField) -> str:
 
 
 class _Render:
-    def __init__(self, org: Org, user_id: str, *, include_deleted: bool) -> None:
+    def __init__(self, org: Queryable, user_id: str, *, include_deleted: bool) -> None:
         self.org, self.user_id, self.include_deleted = org, user_id, include_deleted
 
     def records(self, plan: Plan, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -231,7 +229,7 @@ class _Render:
 
 
 def retrieve(
-    org: Org, obj: SObject, record_id: str, fields: Sequence[str] | None, user_id: str
+    org: Queryable, obj: SObject, record_id: str, fields: Sequence[str] | None, user_id: str
 ) -> dict[str, Any] | None:
     """One record by id (see `Org.retrieve`)."""
     wanted = id18(record_id)

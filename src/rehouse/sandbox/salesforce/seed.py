@@ -24,7 +24,8 @@ from typing import Any
 
 from rehouse.errors import InputError
 from rehouse.sandbox.salesforce.bootstrap import add_user
-from rehouse.sandbox.salesforce.org import Org, stored_time
+from rehouse.sandbox.salesforce.org import Org
+from rehouse.sandbox.salesforce.orgstate import stored_time
 from rehouse.sandbox.salesforce.outcome import ApiError, SaveOptions
 from rehouse.sandbox.salesforce.schema_model import DuplicateRule, SchemaError
 

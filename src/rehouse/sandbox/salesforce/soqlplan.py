@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import count
-from typing import TYPE_CHECKING
 
 from rehouse.sandbox.salesforce.outcome import ApiError
+from rehouse.sandbox.salesforce.queryable import Names
 from rehouse.sandbox.salesforce.schema_model import ChildRelationship, SField, SObject
 from rehouse.sandbox.salesforce.soql import (
     AGGREGATES,
@@ -28,9 +28,6 @@ from rehouse.sandbox.salesforce.soql import (
 from rehouse.sandbox.salesforce.soqlscope import Resolved, Scope, no_child, no_object
 from rehouse.sandbox.salesforce.soqlwhere import Where
 from rehouse.sandbox.salesforce.tables import quoted
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 MAX_OFFSET = 2000
 
@@ -85,16 +82,15 @@ class Plan:
 
 
 class Compiler:
-    """Compiles one statement for one user."""
+    """Compiles one statement for one user. `today` (GMT) is what the date literals count from."""
 
-    def __init__(self, org: Org, user_id: str, *, include_deleted: bool) -> None:
-        self.org, self.user_id, self.include_deleted = org, user_id, include_deleted
-        self.today: date = org.clock.now().date()
+    def __init__(self, schema: Names, today: date, user_id: str, *, include_deleted: bool) -> None:
+        self.schema, self.today, self.user_id, self.include_deleted = schema, today, user_id, include_deleted
         self.numbers = count()
 
     def compile(self, query: Query) -> Plan:
         """The plan of a top-level statement."""
-        obj = self.org.schema.get(query.source.text)
+        obj = self.schema.get(query.source.text)
         if obj is None or not obj.queryable:
             raise no_object(query.text, query.source.at, query.source.text)
         if query.offset > MAX_OFFSET:
@@ -112,7 +108,7 @@ class Compiler:
         return Plan(sql, shape, flat=tuple(self._flat(shape)))
 
     def _scope(self, query: Query, obj: SObject) -> Scope:
-        scope = Scope(self.org, self.user_id, obj, query.text, query.alias, self.numbers)
+        scope = Scope(self.schema, self.user_id, obj, query.text, query.alias, self.numbers)
         for alias, path in query.aliases.items():
             parts = tuple(path.split("."))
             if parts[0].lower() in (query.alias.lower(), obj.name.lower()):
@@ -129,7 +125,7 @@ class Compiler:
         return " AND ".join(parts) or "1"
 
     def _semi_join(self, query: Query, outer: Scope) -> str:
-        obj = self.org.schema.get(query.source.text)
+        obj = self.schema.get(query.source.text)
         if obj is None or not obj.queryable:
             raise no_object(outer.text, query.source.at, query.source.text)
         if len(query.items) != 1 or not isinstance(query.items[0].what, Path):
@@ -276,7 +272,7 @@ class Compiler:
                     raise refuse(scope.text, what.at, f"unexpected token: '{what.argument.text}'")
                 if kind != "standard" and not 0 < (query.limit or 0) <= 200:
                     raise refuse(scope.text, what.at, "The SOQL FIELDS function must have a LIMIT of at most 200")
-                for one in self.org.schema.visible_fields(scope.obj, self.user_id):
+                for one in self.schema.visible_fields(scope.obj, self.user_id):
                     if kind == "all" or one.custom == (kind == "custom"):
                         out.append(Item(Path((one.name,), what.at)))
             else:
@@ -320,7 +316,7 @@ class Compiler:
         name = item.relationship_name or what.relation.text
         branches = {}
         for target, paths in what.branches:
-            known = self.org.schema.get(target)
+            known = self.schema.get(target)
             if known is None:
                 raise no_object(scope.text, what.relation.at, target)
             branches[known.name] = tuple(p.text for p in paths)
@@ -331,7 +327,7 @@ class Compiler:
     def _children(self, outer: Scope, query: Query) -> ChildPlan:
         name = query.source.parts[-1]
         relation = outer.obj.child(name)
-        child = self.org.schema.objects.get(relation.child) if relation else None
+        child = self.schema.objects.get(relation.child) if relation else None
         if relation is None or child is None or relation.field not in child.fields:
             raise no_child(outer.text, query.source.at, name)
         scope = self._scope(replace(query, text=outer.text), child)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING
 
 from rehouse.sandbox.salesforce.outcome import ApiError
+from rehouse.sandbox.salesforce.queryable import Names
 from rehouse.sandbox.salesforce.schema_model import SField, SObject
 from rehouse.sandbox.salesforce.soql import Path, refuse
 from rehouse.sandbox.salesforce.tables import quoted
-
-if TYPE_CHECKING:
-    from rehouse.sandbox.salesforce.org import Org
 
 _WSDL = "Please reference your WSDL or the describe call for the appropriate names."
 NAME_FIELDS = {
@@ -47,9 +44,9 @@ class Scope:
     """The FROM of one SELECT: the object and the parents that its paths need."""
 
     def __init__(
-        self, org: Org, user_id: str, obj: SObject, text: str, alias: str = "", numbers: count[int] | None = None
+        self, schema: Names, user_id: str, obj: SObject, text: str, alias: str = "", numbers: count[int] | None = None
     ) -> None:
-        self.org, self.user_id, self.obj, self.text, self.alias = org, user_id, obj, text, alias
+        self.schema, self.user_id, self.obj, self.text, self.alias = schema, user_id, obj, text, alias
         self.numbers = numbers if numbers is not None else count()
         self.table = f"t{next(self.numbers)}"
         self.aliases: dict[str, tuple[str, ...]] = {}
@@ -72,7 +69,7 @@ class Scope:
         parents: list[Parent] = []
         for depth, relation in enumerate(parts[:-1]):
             item = obj.by_relationship(relation)
-            if item is None or not self.org.schema.visible(obj, item, self.user_id):
+            if item is None or not self.schema.visible(obj, item, self.user_id):
                 raise self._no_relation(path, relation)
             name = item.relationship_name or relation
             if item.polymorphic:
@@ -83,7 +80,7 @@ class Scope:
                     item,
                     (*parents, Parent(name, f"{table}.{quoted(item.name)}", None)),
                 )
-            target = self.org.schema.get(item.reference_to[0])
+            target = self.schema.get(item.reference_to[0])
             if target is None:
                 raise self._no_relation(path, relation)
             table = self._join(parts[: depth + 1], table, item, target)
@@ -102,7 +99,7 @@ class Scope:
 
     def _column(self, path: Path, name: str, table: str, obj: SObject, parents: tuple[Parent, ...]) -> Resolved:
         item = obj.field(name)
-        if item is None or not self.org.schema.visible(obj, item, self.user_id):
+        if item is None or not self.schema.visible(obj, item, self.user_id):
             raise self.no_column(path.at, name, obj)
         sql = f"{table}.{quoted(item.name)}" if item.storage else f"{table}.Id"
         return Resolved(sql, item, obj, (*(p.relation for p in parents), item.name), parents)
@@ -118,7 +115,7 @@ class Scope:
         column = f"{table}.{quoted(item.name)}"
         branches = []
         for target_name in item.reference_to:
-            target = self.org.schema.get(target_name)
+            target = self.schema.get(target_name)
             if target is None or not target.key_prefix:
                 continue
             found = target.name_field if name == "Name" else target.field(name)

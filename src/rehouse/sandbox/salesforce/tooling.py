@@ -8,20 +8,16 @@ inventories ask for.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from rehouse.sandbox.salesforce import describe, query, wire
 from rehouse.sandbox.salesforce.api import Answer, Call, Table
 from rehouse.sandbox.salesforce.components import Fields
 from rehouse.sandbox.salesforce.definitions import refresh
+from rehouse.sandbox.salesforce.org import Org
 from rehouse.sandbox.salesforce.outcome import ApiError
 from rehouse.sandbox.salesforce.schema_model import SField, SObject
 from rehouse.sandbox.salesforce.tables import create_table
-
-if TYPE_CHECKING:
-    from rehouse.clock import Clock
-    from rehouse.sandbox.salesforce.org import Org
-    from rehouse.sandbox.salesforce.store import Store
 
 _STAMPS = "CreatedDate:datetime CreatedById:reference LastModifiedDate:datetime LastModifiedById:reference"
 _FIELDS = {
@@ -90,10 +86,7 @@ class _View:
     """An org as queries of the Tooling API see it."""
 
     def __init__(self, org: Org) -> None:
-        self.schema = _Schema(org)
-        self.store: Store = org.store
-        self.clock: Clock = org.clock
-        self.admin_id = org.admin_id
+        self.schema, self.store, self.clock = _Schema(org), org.store, org.clock
 
 
 def operations(table: Table) -> None:
@@ -117,8 +110,7 @@ def run_query(call: Call) -> Answer:
     org = call.site.org
     refresh(org, soql)
     _fill(call)
-    view = cast("Org", _View(org))
-    run = query.run(view, soql, include_deleted=False, user_id=call.user_id)
+    run = query.run(_View(org), soql, include_deleted=False, user_id=call.user_id)
     records = [_addressed(record, call.version) for record in run.records(0, 2000)]
     body: dict[str, Any] = {"size": len(records), "totalSize": run.total_size, "done": True, "queryLocator": None}
     return Answer(200, {**body, "entityTypeName": None, "records": records})
