@@ -71,7 +71,8 @@ class Site:
 
     def colleague(self) -> str:
         """A session of an active user who is not the migration's own."""
-        ((username,),) = self.sql("SELECT Username FROM User WHERE IsActive AND Username LIKE '%.crm' ORDER BY 1 LIMIT 1")
+        find = "SELECT Username FROM User WHERE IsActive AND Username LIKE '%.crm' ORDER BY 1 LIMIT 1"
+        ((username,),) = self.sql(find)
         form = {"grant_type": "password", "client_id": self.info["client_id"],
                 "client_secret": self.info["client_secret"], "username": username,
                 "password": self.info["password"]}  # fmt: skip

@@ -146,9 +146,7 @@ def dying(point: Point, detail: str) -> Any:
 
 
 @pytest.mark.parametrize(("point", "stage"), [(Point.COMMITTED, "Account-update"), (Point.ROWS_SENT, "Opportunity")])
-def test_rollback_of_a_half_finished_apply(
-    settled_folder: Path, tmp_path: Path, point: Point, stage: str
-) -> None:
+def test_rollback_of_a_half_finished_apply(settled_folder: Path, tmp_path: Path, point: Point, stage: str) -> None:
     before = dump_of(settled_folder / "org")
     with copied(settled_folder, tmp_path) as site:
         site.migration.plan()

@@ -13,11 +13,10 @@ SOURCES = ROOT / "src"
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported module of ours. `lazy`: inside a function or under TYPE_CHECKING."""
+    """One imported module of ours."""
 
     module: str
     line: int
-    lazy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +34,10 @@ class Source:
         return parts[1] if len(parts) > 1 else parts[0]
 
     def imports(self) -> Iterator[Import]:
-        yield from _imports(self.tree.body, lazy=False)
-
-
-def _imports(body: list[ast.stmt], *, lazy: bool) -> Iterator[Import]:
-    for node in body:
-        later = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _only_for_types(node)
-        for found in _named(node):
-            yield Import(found, node.lineno, lazy)
-        for attribute in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inner = getattr(node, attribute, [])
-            if isinstance(inner, list):
-                yield from _imports(inner, lazy=later)
-
-
-def _only_for_types(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        """Every import statement, also those inside functions and under TYPE_CHECKING."""
+        for node in ast.walk(self.tree):
+            for found in _named(node):
+                yield Import(found, getattr(node, "lineno", 0))
 
 
 def _named(node: ast.AST) -> Iterator[str]:

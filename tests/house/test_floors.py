@@ -64,10 +64,12 @@ def breaches(sources: dict[str, Source]) -> list[str]:
 
 
 def circles(sources: dict[str, Source]) -> list[list[str]]:
-    """Groups of modules that import each other when they are loaded (strongly connected components)."""
+    """Groups of modules that import each other (strongly connected components).
+
+    Imports inside functions and under TYPE_CHECKING count like all others: hiding one does not unmake the circle.
+    """
     edges = {
-        name: {target_of(i.module, sources) for i in source.imports() if not i.lazy} - {name}
-        for name, source in sources.items()
+        name: {target_of(i.module, sources) for i in source.imports()} - {name} for name, source in sources.items()
     }
     reach = {name: _reachable(name, edges) for name in edges}
     groups = {frozenset(other for other in reach[name] if name in reach[other]) for name in edges}
@@ -133,12 +135,23 @@ def test_an_upward_import_is_found(tmp_path: Path, file: str, text: str) -> None
     assert len(breaches(read_sources(tmp_path))) == 1
 
 
-def test_a_circle_is_found_and_a_lazy_import_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "import rehouse.plan.a\n",
+        "from rehouse.plan import a\n",
+        "def f():\n    import rehouse.plan.a\n",
+        "class C:\n    async def f(self):\n        from rehouse.plan.a import x\n",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from rehouse.plan.a import x\n",
+        "import typing\nif typing.TYPE_CHECKING:\n    pass\nelse:\n    import rehouse.plan.a\n",
+    ],
+)
+def test_a_circle_is_found_however_it_is_closed(tmp_path: Path, closing: str) -> None:
     folder = tmp_path / "rehouse" / "plan"
     folder.mkdir(parents=True)
     (folder / "a.py").write_text("from rehouse.plan import b\n", encoding="utf-8")
     (folder / "b.py").write_text("from rehouse.plan.c import x\n", encoding="utf-8")
-    (folder / "c.py").write_text("import rehouse.plan.a\n", encoding="utf-8")
-    assert circles(read_sources(tmp_path)) == [["rehouse.plan.a", "rehouse.plan.b", "rehouse.plan.c"]]
-    (folder / "c.py").write_text("def f():\n    import rehouse.plan.a\n", encoding="utf-8")
+    (folder / "c.py").write_text("import json\n", encoding="utf-8")
     assert circles(read_sources(tmp_path)) == []
+    (folder / "c.py").write_text(closing, encoding="utf-8")
+    assert circles(read_sources(tmp_path)) == [["rehouse.plan.a", "rehouse.plan.b", "rehouse.plan.c"]]

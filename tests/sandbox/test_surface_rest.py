@@ -126,6 +126,13 @@ def test_query_pages_follow_the_locator(sandbox: Client) -> None:
     assert (count["totalSize"], count["done"], count["records"]) == (450, True, [])
 
 
+def test_request_lines_of_16384_bytes_are_taken(shared: Client) -> None:
+    head, tail = f"{shared.base}/query?q=" + quote("SELECT Id FROM Account WHERE Name = '"), quote("'")
+    room = 16_384 - len(f"GET {head}{tail} HTTP/1.1")
+    reply = shared.send("GET", head + "x" * room + tail)
+    assert (reply.status, reply.json["totalSize"]) == (200, 0)
+
+
 def test_query_all_sees_the_recycle_bin(shared: Client) -> None:
     record_id = shared.create("Account", Name="Binned")
     shared.call("DELETE", f"/sobjects/Account/{record_id}")

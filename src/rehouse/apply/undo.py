@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rehouse.apply.run import Run
+from rehouse.apply.run import Run, last_rollback
 from rehouse.connectors.base import Condition, In, NotNull, Query
 from rehouse.errors import UserError
 from rehouse.ledger.events import SchemaCreated, StageClosed
 from rehouse.model import Catalog
 from rehouse.plan.engine import count, ident, parquet, text
-from rehouse.plan.fetch import fetch_to
+from rehouse.plan.fetch import fetch_strays, fetch_to
 from rehouse.plan.stages import Consignment
 
 LISTED_PARENTS = 20_000
@@ -115,7 +115,10 @@ def ours_now(run: Run, consignment: Consignment) -> Condition:
 
 
 def _edited_since(run: Run, consignment: Consignment, undo: Undo) -> None:
-    """Fill `present` and keep what was saved after our stage closed (or, before it closed, by another user)."""
+    """Fill `present` and keep what was saved after our stage closed, or at any time by another user last.
+
+    Time stamps have the platform's precision (seconds on some): in the second of our own write only the user tells.
+    """
     audit = run.target.audit_fields(consignment.object)
     output = text(consignment.output)
     known = count(run.connection, f"SELECT count(*) FROM ours WHERE output = {output} AND how = 'inserted'")
@@ -123,7 +126,11 @@ def _edited_since(run: Run, consignment: Consignment, undo: Undo) -> None:
         return
     names = tuple(n for n in (audit.modified, audit.modified_by) if n)
     path = run.scratch / f"now-{consignment.name}.parquet"
-    fetch_to(run.target, Query(consignment.object, names, ours_now(run, consignment)), path, run.sink, "look")
+    query = Query(consignment.object, names, ours_now(run, consignment))
+    fetch_to(run.target, query, path, run.sink, "look")
+    if consignment.key_field:
+        ours = f"SELECT id FROM ours WHERE output = {output} AND how = 'inserted'"
+        fetch_strays(run.connection, run.target, query, ours, path, run.sink)
     now = parquet(path)
     run.connection.execute(
         f"INSERT INTO present SELECT {output}, o.id FROM ours o JOIN {now} n ON n.Id = o.id "
@@ -134,12 +141,13 @@ def _edited_since(run: Run, consignment: Consignment, undo: Undo) -> None:
         undo.gone[consignment.object] = gone
     if audit.modified is None:
         return
-    by_others = f"n.{ident(audit.modified_by)} <> {text(run.target.org().user_id)}" if audit.modified_by else "false"
+    user = text(str(run.plan.facts.get("user") or run.target.org().user_id))
+    by_others = f"n.{ident(audit.modified_by)} <> {user}" if audit.modified_by else "false"
     run.connection.execute(
         f"INSERT INTO kept SELECT {output}, o.id, 'edited since it was loaded' FROM ours o "
         f"JOIN {now} n ON n.Id = o.id LEFT JOIN stamps s ON s.id = o.id AND s.output = o.output "
         f"WHERE o.output = {output} AND o.how = 'inserted' AND "
-        f"CASE WHEN s.modified IS NOT NULL THEN n.{ident(audit.modified)} > s.modified ELSE {by_others} END"
+        f"(coalesce(n.{ident(audit.modified)} > s.modified, false) OR {by_others})"
     )
 
 
@@ -211,7 +219,11 @@ def _list_kept(run: Run, inserts: list[Consignment], undo: Undo) -> None:
 
 
 def _restores(run: Run, consignment: Consignment, undo: Undo) -> None:
-    """Table `undo_restore_<n>`: Id and the pre-image of every field that still holds what we wrote."""
+    """Table `undo_restore`: record, field and pre-image of every field that still holds what we wrote.
+
+    The pre-image is the one from before our first write since the last rollback: an update that was sent again
+    finds its own value. A field that was not empty then was not ours to fill, and is none of our business now.
+    """
     output = text(consignment.output)
     ids = run.connection.execute(
         f"SELECT id FROM ours WHERE output = {output} AND how = 'updated' ORDER BY id"
@@ -222,13 +234,14 @@ def _restores(run: Run, consignment: Consignment, undo: Undo) -> None:
     query = Query(consignment.object, consignment.fields, In("Id", tuple(r[0] for r in ids)))
     fetch_to(run.target, query, path, run.sink, "look")
     planned = parquet(run.path(consignment))
+    floor = last_rollback(run.ledger)
     for name in consignment.fields:
         column = ident(name)
         base = (
             f"FROM {planned} p JOIN {parquet(path)} n ON n.Id = p._id "
-            f"JOIN (SELECT id, arg_min(value, seq) AS value FROM preimages WHERE object = {output} "
-            f"AND field = {text(name)} GROUP BY id) b ON b.id = p._id "
-            f"WHERE p.{column} IS NOT NULL AND n.{column} IS DISTINCT FROM b.value"
+            f"JOIN (SELECT id, first(value ORDER BY seq) AS value FROM preimages WHERE object = {output} "
+            f"AND field = {text(name)} AND seq > {floor} GROUP BY id) b ON b.id = p._id "
+            f"WHERE p.{column} IS NOT NULL AND b.value IS NULL AND n.{column} IS NOT NULL"
         )
         run.connection.execute(
             f"INSERT INTO undo_restore SELECT {output}, p._key, p._id, {text(name)}, b.value {base} "

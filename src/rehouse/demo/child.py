@@ -96,5 +96,6 @@ def _pass_on(event: Event, sink: Sink, notes: list[str]) -> None:
     if event["event"] == "progress":
         sink(Progress(event["step"], event["object"], event["done"], event["total"], event["rejected"]))
     elif event["event"] == "note":
-        notes.append(event["text"])
+        if event["step"] == "apply":
+            notes.append(event["text"])
         sink(Note(event["text"], event["step"]))

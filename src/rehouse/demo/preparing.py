@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rehouse.demo.act import BY, Act
 from rehouse.demo.evidence import scores
@@ -14,6 +16,12 @@ from rehouse.samples.planports import Composed, compose
 PLANTED = "the sample company has flaws planted on purpose; their records are in quarantine by name and reason"
 BEFORE = ("Account", "Contact", "Lead", "Opportunity", "Task", "Event")
 SEED = 7
+SHOWN_ROWS = (
+    "contacts.Contact.FirstName",
+    "contacts.Contact.AccountId",
+    "deals.Opportunity.CloseDate",
+    "files.ContentVersion.Title",
+)
 
 
 def compose_sample(tell: Teller, place: Folder, contacts: int) -> Composed:
@@ -58,19 +66,12 @@ def discover(act: Act) -> None:
         found = act.migration.discover()
     act.tell.table(
         ["object", "records#", "columns#", "custom#"],
-        [
-            (
-                name,
-                facts["rows"],
-                sum(c["present"] for c in facts["columns"]),
-                sum(c["custom"] for c in facts["columns"]),
-            )
-            for name, facts in found.objects.items()
-        ],
+        [(name, facts["rows"], *_columns(facts["columns"])) for name, facts in found.objects.items()],
     )
     done = found.completeness
     act.tell.say(
-        f"Against the totals from the source's own screens: {done['matching']} figures agree, {done['differing']} differ."
+        f"Against the totals from the source's own screens: {done['matching']} figures agree, "
+        f"{done['differing']} differ."
     )
     kinds = scores(act.composed.answer_key, act.migration.workspace.private / "discovery")
     act.facts["flaws_by_kind"] = {s.kind: {"planted": s.planted, "found": s.found, "false": s.false} for s in kinds}
@@ -87,6 +88,11 @@ def discover(act: Act) -> None:
     act.tell.verdict(hit == planted and not false, f"{hit} of {planted} planted flaws found, {false} false alarms")
 
 
+def _columns(columns: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """How many columns the export has, and how many of them the customer added."""
+    return sum(bool(c["present"]) for c in columns), sum(bool(c["custom"]) for c in columns)
+
+
 def map_fields(act: Act) -> None:
     """The blueprint of the pair, completed from the data."""
     act.tell.step("rehouse map: what goes where")
@@ -97,7 +103,12 @@ def map_fields(act: Act) -> None:
     for line in done.added:
         act.tell.line(f"+ {line}")
     act.tell.say("Some rows of it:")
-    wanted = ("contacts.Contact.Email", "contacts.Contact.AccountId", "deals.Opportunity.StageName")
+    wanted = (
+        "contacts.Contact.FirstName",
+        "contacts.Contact.AccountId",
+        "deals.Opportunity.CloseDate",
+        "files.ContentVersion.Title",
+    )
     shown = [r for r in listed if r["id"] in wanted]
     act.tell.table(["row", "says"], [(r["id"], r["text"]) for r in shown])
 
@@ -112,7 +123,7 @@ def refuse_once(act: Act) -> None:
             act.migration.apply(by=BY)
     except GateError as refusal:
         act.facts["refused"] = refusal.as_dict() | {"evidence": len(refusal.evidence)}
-        act.tell.bad(f"gate '{refusal.gate}' is shut: {refusal.message.splitlines()[0].partition(': ')[2]}")
+        act.tell.stopped(f"gate '{refusal.gate}' is shut: {refusal.message.splitlines()[0].partition(': ')[2]}")
         for line in refusal.evidence[:3]:
             act.tell.line(f"- {line}")
         act.tell.line(f"… and {len(refusal.evidence) - 3} more (exit code {refusal.exit_code})", SOFT)
@@ -147,7 +158,7 @@ def _owners(act: Act) -> None:
     open_ones = [o for o in owners if o["status"] in ("undecided", "inactive")]
     act.tell.table(
         ["owner without a successor", "in the source", "records#", "why"],
-        [(o["email"] or "(no owner)", o["source"], o["records"], o["note"]) for o in open_ones],
+        [(o["email"] or "(no owner)", o["source"], o["records"], o["note"]) for o in open_ones if o["records"]],
     )
     heir = next(o["email"] for o in owners if o["status"] == "matched")
     for reason, which in (

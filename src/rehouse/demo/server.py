@@ -47,6 +47,14 @@ class Server:
             path = page.get("nextRecordsUrl", "")
         return found
 
+    def calls_left(self) -> int:
+        """What the org says is left of its daily API requests; asking is a request too."""
+        asked = urllib.request.Request(
+            f"{self.url}/services/data/{API}/limits", headers={"Authorization": f"Bearer {self.token}"}
+        )
+        with _open(asked, timeout=60) as answer:
+            return int(json.load(answer)["DailyApiRequests"]["Remaining"])
+
     def count(self, object_name: str) -> int:
         """Number of records of one object."""
         return int(self.query(f"SELECT COUNT(Id) n FROM {object_name}")[0]["n"])

@@ -67,6 +67,10 @@ class Teller:
     def bad(self, text: str) -> None:
         self.say(f"✗ {text}", BAD)
 
+    def stopped(self, text: str) -> None:
+        """Something that was stopped, as it should be."""
+        self.say(f"■ {text}", WARN)
+
     def verdict(self, passed: bool, text: str) -> None:
         """A fact that had to hold."""
         self.good(text) if passed else self.bad(text)
@@ -81,7 +85,7 @@ class Teller:
         from rich.padding import Padding
         from rich.table import Table
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
         for name in heads:
             right = name.endswith("#")
             table.add_column(_text(name.rstrip("#")), justify="right" if right else "left", overflow="fold")

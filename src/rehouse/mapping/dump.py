@@ -33,6 +33,7 @@ from rehouse.mapping.schema import (
     Preference,
     Recipe,
     Route,
+    digest_of,
 )
 
 
@@ -198,3 +199,8 @@ def recipe_data(recipe: Recipe) -> dict[str, Any]:
         "blueprint": blueprint_data(recipe.blueprint),
         "objects": [mapping_data(m) for m in recipe.objects.values()],
     }
+
+
+def recipe_digest(recipe: Recipe) -> str:
+    """SHA-256 (hex) of the meaning: comments, layout and line numbers do not count, order does."""
+    return digest_of(recipe_data(recipe))

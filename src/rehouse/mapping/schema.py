@@ -237,12 +237,6 @@ class Recipe:
         """The output of that name with its object mapping, or None."""
         return next(((m, o) for m, o in self.outputs() if o.name == name), None)
 
-    def digest(self) -> str:
-        """SHA-256 of the meaning: comments, layout and line numbers do not count, order does."""
-        from rehouse.mapping.dump import recipe_data
-
-        return digest_of(recipe_data(self))
-
 
 def digest_of(data: Any) -> str:
     """SHA-256 (hex) of plain data; the order of mappings counts, because here order has meaning."""

@@ -15,6 +15,7 @@ from rehouse.clock import Clock, iso
 from rehouse.connectors.base import JobKind, Op, Query, Target
 from rehouse.events import Sink
 from rehouse.knowledge.load import Layout
+from rehouse.mapping.dump import recipe_digest
 from rehouse.mapping.expressions import Owner
 from rehouse.mapping.schema import Recipe
 from rehouse.model.durable import digest_of, write_text
@@ -259,7 +260,7 @@ def _seal(
             "edition": binding.org.edition,
             "user": binding.org.user_name,
         },
-        recipe=digest_of([inputs.recipe.digest(), inputs.decisions.recipe_part()]),
+        recipe=digest_of([recipe_digest(inputs.recipe), inputs.decisions.recipe_part()]),
         snapshot=inputs.snapshot.id,
         facts=used_facts(binding, inputs.recipe, fields, owners),
         consignments=consignments,

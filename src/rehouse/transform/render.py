@@ -64,7 +64,7 @@ def _(node: ex.Join, ctx: Context) -> exp.Expression:
 def joined(node: ex.Join, ctx: Context) -> exp.Expression:
     """A join before it is cut."""
     parts = [render(part, ctx) for part in node.of]
-    return sql.call("nullif", sql.call("concat_ws", sql.text(node.with_), *parts), sql.text(""))
+    return sql.nonempty(sql.call("concat_ws", sql.text(node.with_), *parts))
 
 
 @render.register
@@ -74,7 +74,7 @@ def _(node: ex.FirstOf, ctx: Context) -> exp.Expression:
 
 def first(node: ex.FirstOf, ctx: Context) -> exp.Expression:
     """The first value before it is cut. `''` (an owner without e-mail) counts as none."""
-    parts = [sql.call("nullif", render(part, ctx), sql.text("")) for part in node.of]
+    parts = [sql.nonempty(render(part, ctx)) for part in node.of]
     return sql.call("coalesce", *parts)
 
 
@@ -97,7 +97,7 @@ def listed(node: ex.ListOf, ctx: Context) -> exp.Expression:
     trim = exp.Lambda(this=sql.call("trim", piece, sql.text(sql.BLANKS)), expressions=[name])
     keep = exp.Lambda(this=sql.filled(piece), expressions=[name])
     kept = sql.call("list_filter", sql.call("list_transform", pieces, trim), keep)
-    return sql.call("nullif", sql.call("array_to_string", kept, sql.text(node.with_)), sql.text(""))
+    return sql.nonempty(sql.call("array_to_string", kept, sql.text(node.with_)))
 
 
 @render.register

@@ -102,7 +102,12 @@ def unlike(left: exp.Expression, right: exp.Expression) -> exp.Expression:
 
 def filled(value: exp.Expression) -> exp.Expression:
     """The text is neither NULL nor empty; never NULL."""
-    return not_null(call("nullif", value, text("")))
+    return surely(greater(call("strlen", value), number(0)))
+
+
+def nonempty(value: exp.Expression) -> exp.Expression:
+    """The text, or NULL when it is empty."""
+    return bind(value, lambda v: when(greater(call("strlen", v), number(0)), v))
 
 
 def after(left: exp.Expression, right: exp.Expression) -> exp.Expression:
@@ -212,7 +217,7 @@ def trimmed(value: exp.Expression) -> exp.Expression:
 
 def _trimmed(value: exp.Expression) -> exp.Expression:
     needed = contains_match(value, f"^[{BLANKS}]|[{BLANKS}]$")
-    return call("nullif", case([(needed, call("trim", value, text(BLANKS)))], value), text(""))
+    return nonempty(case([(needed, call("trim", value, text(BLANKS)))], value))
 
 
 def cut(value: exp.Expression, limit: int | None) -> exp.Expression:
@@ -221,7 +226,7 @@ def cut(value: exp.Expression, limit: int | None) -> exp.Expression:
 
 
 def _cut(value: exp.Expression, limit: int) -> exp.Expression:
-    shorter = call("nullif", call("rtrim", call("left", value, number(limit)), text(BLANKS)), text(""))
+    shorter = nonempty(call("rtrim", call("left", value, number(limit)), text(BLANKS)))
     return case([(greater(call("length", value), number(limit)), shorter)], value)
 
 
@@ -240,8 +245,7 @@ def replaced(value: exp.Expression, pattern: str, by: str) -> exp.Expression:
 
 def group(value: exp.Expression, pattern: str, number_of_group: int) -> exp.Expression:
     """A group of the first match; NULL when it took no part."""
-    found = call("regexp_extract", value, text(pattern), number(number_of_group))
-    return call("nullif", found, text(""))
+    return nonempty(call("regexp_extract", value, text(pattern), number(number_of_group)))
 
 
 def folded(value: exp.Expression) -> exp.Expression:

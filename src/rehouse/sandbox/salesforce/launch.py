@@ -34,8 +34,6 @@ from rehouse.sandbox.salesforce.tls import certificates
 HOST = "127.0.0.1"
 LICENCES = 100
 """Licences of the organization row; the daily API allocation grows with them."""
-LINE_BYTES = 16_384
-"""Longest request line and longest header: the platform takes 16,384 bytes of URL (long SOQL in `query?q=`)."""
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +127,11 @@ class Sandbox:
 
     async def _listen(self, app: web.Application, port: int, tls: Any) -> int:
         runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=2.0, max_line_size=LINE_BYTES, max_field_size=LINE_BYTES
+            app,
+            access_log=None,
+            shutdown_timeout=2.0,
+            max_line_size=server.MAX_URI_BYTES,
+            max_field_size=server.MAX_URI_BYTES,
         )
         await runner.setup()
         self._runners.append(runner)
