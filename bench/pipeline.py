@@ -1,6 +1,6 @@
 """Records per second and peak memory of every step of a migration, by size.
 
-    python bench/pipeline.py --sizes 10000,100000 [--out FOLDER]
+    python bench/pipeline.py [--sizes 10000,100000,1000000] [--out FOLDER]
 
 Each step runs in a process of its own, so that its peak memory is its own; the sandbox is another process, and
 its share of the processor is shown apart. Sizes count activities; a fiftieth as many contacts. Results
@@ -174,7 +174,7 @@ def show(size: int, records: int, row: dict[str, object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="10000,100000", help="activities, comma separated")
+    parser.add_argument("--sizes", default="10000,100000,1000000", help="activities, comma separated")
     parser.add_argument("--out", type=Path, help="keep the work here (default: a temporary folder)")
     arguments = parser.parse_args()
     RESULTS.parent.mkdir(exist_ok=True)

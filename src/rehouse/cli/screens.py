@@ -174,12 +174,19 @@ def show_completion(data: Data) -> None:
     """Certificate, books, reasons, forecast beside actual."""
     console = console_on()
     views.show_certificate(console, data)
-    views.show_books(console, data["books"], data["reasons"])
+    views.show_books(console, data["books"], sorted(data["reasons"], key=_grave))
     views.show_diff(console, {**data["diff"], "rows": data["differences"]})
     show_costs(console, data["forecast"], data["actual"])
     for line in data["limits_said"]:
         say(console, line, SOFT)
     _report(console, data)
+
+
+def _grave(reason: Data) -> tuple[int, int]:
+    """Sorts what needs a look before what follows from the mapping, the most frequent first."""
+    order = ("quarantined", "waiting", "skipped", "merged", "loaded")
+    place = order.index(reason["outcome"]) if reason["outcome"] in order else 0
+    return place, -int(reason["records"])
 
 
 def show_costs(console: Console, forecast: Data, actual: Data) -> None:

@@ -425,7 +425,13 @@ def new_table(title: str, heads: Sequence[tuple[str, str]]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=plain(title, STRONG) if title else None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=plain(title, STRONG) if title else None,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for name, side in heads:
         right = side == "r"
         table.add_column(

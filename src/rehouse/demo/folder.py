@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +69,7 @@ def _refuse_a_running_one(marker: Path, root: Path) -> None:
     except ValueError:
         return
     url, pid = str(known.get("url", "")), known.get("pid")
-    try:
-        running = bool(url) and answers(url)
-    except (OSError, urllib.error.URLError):
-        running = False
-    if running:
+    if url and answers(url, str(known.get("ca", ""))):
         raise UserError(
             f"the sandbox that an earlier demo kept in {root} still runs at {url}",
             hint=f"end it with: kill {pid}; or name another folder: rehouse demo FOLDER",

@@ -97,7 +97,7 @@ def load_and_kill(act: Act) -> None:
     there = len(act.server.keys(TASKS, key))
     act.tell.stopped(f"killed at: {at}")
     act.tell.say(
-        f"Asked over plain HTTP, the target holds {there:,} of {stage.rows:,} tasks of ours. "
+        f"Asked over plain HTTPS, the target holds {there:,} of {stage.rows:,} tasks of ours. "
         f"Left switched off by the crash: {', '.join(_off(act)) or 'nothing'}."
     )
     if stage.kind == BULK:
@@ -241,7 +241,7 @@ def _story(act: Act) -> None:
     back = act.server.query(f"SELECT Legacy_Id__c, Name FROM Contact WHERE Id = '{story['id']}'")
     found = str(back[0]["Legacy_Id__c"]) if back else ""
     act.tell.verdict(
-        found == rid, f"and back, over plain HTTP: Contact {story['id']} carries Legacy_Id__c {found} = row key {rid}"
+        found == rid, f"and back, over plain HTTPS: Contact {story['id']} carries Legacy_Id__c {found} = row key {rid}"
     )
     act.facts["story"] = {"object": "contacts", "key": rid, "id": story["id"], "back": found, "fields": len(way)}
 

@@ -47,7 +47,7 @@ def show_target(act: Act) -> None:
     act.tell.step("The target: a sandbox server, as a process of its own")
     migration, server = act.migration, act.server
     migration.connect_source(act.composed.export, act.composed.control_totals)
-    org = migration.connect_target({"url": server.url})
+    org = migration.connect_target({"url": server.url, "ca": server.ca})
     held = {name: server.count(name) for name in BEFORE}
     act.facts["before"] = held
     act.facts["org"] = {"id": org["org"], "name": org["name"]}

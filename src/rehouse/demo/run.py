@@ -45,7 +45,7 @@ def run_demo(folder: Path, *, contacts: int, keep: bool, as_json: bool) -> None:
             clean = _play(act)
             closing(act, clean)
             if keep:
-                place.mark(url=server.url, pid=server.process.pid)
+                place.mark(url=server.url, ca=server.ca, pid=server.process.pid)
             written = document(act, clean)
     if as_json:
         sys.stdout.write(json.dumps(written, ensure_ascii=False, indent=1, default=str) + "\n")

@@ -1,13 +1,13 @@
-"""The sandbox as a process of its own, and plain HTTP questions to it that no code of the connector touches."""
+"""The sandbox as a process of its own, and plain HTTPS questions to it that no code of the connector touches."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -21,9 +21,6 @@ API = "v59.0"
 PATIENCE_SECONDS = 15
 """How long a server that was asked to end may take to close its store."""
 
-_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
-"""Never through a proxy: everything here is on the loopback."""
-
 
 @dataclass(slots=True)
 class Server:
@@ -32,28 +29,27 @@ class Server:
     process: subprocess.Popen[str]
     url: str
     token: str
-    org_id: str
     port: int
+    ca: str
 
     def query(self, soql: str) -> list[dict[str, Any]]:
-        """All records that a query returns, page after page, over plain HTTP."""
+        """All records that a query returns, page after page, over plain HTTPS."""
         path = f"/services/data/{API}/query?" + urllib.parse.urlencode({"q": soql})
         found: list[dict[str, Any]] = []
         while path:
-            asked = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
-            with _open(asked, timeout=60) as answer:
-                page = json.load(answer)
+            page = self._get(path)
             found += page["records"]
             path = page.get("nextRecordsUrl", "")
         return found
 
     def calls_left(self) -> int:
         """What the org says is left of its daily API requests; asking is a request too."""
-        asked = urllib.request.Request(
-            f"{self.url}/services/data/{API}/limits", headers={"Authorization": f"Bearer {self.token}"}
-        )
-        with _open(asked, timeout=60) as answer:
-            return int(json.load(answer)["DailyApiRequests"]["Remaining"])
+        return int(self._get(f"/services/data/{API}/limits")["DailyApiRequests"]["Remaining"])
+
+    def _get(self, path: str) -> dict[str, Any]:
+        asked = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {self.token}"})
+        with _open(asked, self.ca) as answer:
+            return dict(json.load(answer))
 
     def count(self, object_name: str) -> int:
         """Number of records of one object."""
@@ -64,15 +60,24 @@ class Server:
         return [str(r[field]) for r in self.query(f"SELECT {field} FROM {object_name} WHERE {field} != null")]
 
 
-def answers(url: str) -> bool:
+def answers(url: str, ca: str) -> bool:
     """Whether a sandbox listens there: it lists its versions to anybody."""
-    with _open(f"{url}/services/data", timeout=5) as answer:
-        return int(answer.status) == 200
+    try:
+        with _open(urllib.request.Request(f"{url}/services/data"), ca) as answer:
+            return int(answer.status) == 200
+    except (OSError, ValueError):
+        return False
+
+
+def _open(asked: urllib.request.Request, ca: str) -> Any:
+    """Over TLS with the sandbox's own certificate authority, and never through a proxy: all is on the loopback."""
+    secure = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca))
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), secure).open(asked, timeout=60)
 
 
 def start(store: Path, log: Path, seed: Path) -> Server:
     """Start a sandbox of its own on a free port of the loopback and wait until it listens."""
-    command = [sys.executable, "-m", "rehouse", "sandbox", "salesforce", "--json"]
+    command = [sys.executable, "-m", "rehouse", "sandbox", "salesforce", "--tls", "--json"]
     command += ["--store", str(store), "--seed", str(seed)]
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(
@@ -97,7 +102,7 @@ def start(store: Path, log: Path, seed: Path) -> Server:
         raise FatalError("the sandbox did not start", hint=f"its own words are in {log}")
     info = json.loads(line)
     port = urllib.parse.urlsplit(info["url"]).port or 0
-    return Server(process, info["url"], info["token"], info["org_id"], port)
+    return Server(process, info["url"], info["token"], port, info["ca"])
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -195,9 +195,9 @@ def end_state(migration: Migration, org: OrgState, org_id: str) -> EndState:
     with Ledger.open(ledger_folder, SystemClock(), write=False) as ledger, open_engine(scratch) as engine:
         faults = [*org.duplicates, *ledger_faults(ledger)]
         ledger.outcomes_view(engine)
+        ledger.id_map(engine)
         settle_outcomes(engine, folder / PLANNED)
         books = balance(engine, {n: o.rows for n, o in migration.snapshot().objects.items()})
-        ledger.id_map(engine)
         twice = engine.execute(
             "SELECT object, key, count(*) FROM written WHERE how = 'inserted' GROUP BY ALL HAVING count(*) > 1"
         ).fetchall()

@@ -1,0 +1,72 @@
+"""One prepared migration and what uninterrupted runs of it leave, shared by all test processes of a session."""
+
+from __future__ import annotations
+
+import fcntl
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from rehouse.ledger.events import Verb
+from rehouse.testing.campaign import Prepared, Reference, prepare, reference
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    prepared: Prepared
+    apply: Reference
+    rollback: Reference
+
+    def of(self, verb: Verb) -> Reference:
+        return self.apply if verb is Verb.APPLY else self.rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A plan of which nothing has been loaded, and what an uninterrupted sample leaves."""
+
+    prepared: Prepared
+    sample: Reference
+
+
+def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:
+    """Made by the first test process that wants it; the others wait and read what it made."""
+    base = factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    done = shared / f"{name}.pickle"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            done.write_bytes(pickle.dumps(make(shared / name)))
+        found: T = pickle.loads(done.read_bytes())
+    return found
+
+
+def _campaign(folder: Path) -> Campaign:
+    prepared = prepare(folder / "prepared")
+    applied = reference(prepared, Verb.APPLY, folder / "applied")
+    rolled_back = reference(prepared, Verb.ROLLBACK, folder / "rolled-back", applied.folder)
+    return Campaign(prepared, applied, rolled_back)
+
+
+def _fresh(folder: Path) -> Fresh:
+    prepared = prepare(folder / "prepared", sampled=False)
+    return Fresh(prepared, reference(prepared, Verb.SAMPLE, folder / "sampled"))
+
+
+@pytest.fixture(scope="session")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A migration with an approved sample; apply and rollback run once without any disturbance."""
+    return _once(tmp_path_factory, "campaign", _campaign)
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """A planned migration of which nothing was loaded yet."""
+    return _once(tmp_path_factory, "fresh", _fresh)
