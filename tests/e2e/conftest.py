@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_tools import Site, copied, made_once, prepare_applied, prepare_settled
+from e2e_tools import Site, copied, made_once, prepare_applied, prepare_approved, prepare_sampled, prepare_settled
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +23,29 @@ def settled_folder(shared_root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def applied_folder(shared_root: Path, settled_folder: Path) -> Path:
-    return made_once(shared_root, "applied", prepare_applied(settled_folder))
+def sampled_folder(shared_root: Path, settled_folder: Path) -> Path:
+    return made_once(shared_root, "sampled", prepare_sampled(settled_folder))
+
+
+@pytest.fixture(scope="session")
+def approved_folder(shared_root: Path, sampled_folder: Path) -> Path:
+    return made_once(shared_root, "approved", prepare_approved(sampled_folder))
+
+
+@pytest.fixture(scope="session")
+def applied_folder(shared_root: Path, sampled_folder: Path) -> Path:
+    return made_once(shared_root, "applied", prepare_applied(sampled_folder))
 
 
 @pytest.fixture
 def settled(settled_folder: Path, tmp_path: Path) -> Iterator[Site]:
     with copied(settled_folder, tmp_path) as site:
+        yield site
+
+
+@pytest.fixture
+def sampled(sampled_folder: Path, tmp_path: Path) -> Iterator[Site]:
+    with copied(sampled_folder, tmp_path) as site:
         yield site
 
 

@@ -24,7 +24,18 @@ from rehouse.testing.rehearsal import NAME, RULE, rehearse, sandbox
 
 CONTACTS = 100
 BY = NAME
-__all__ = ["BY", "RULE", "Site", "copied", "made_once", "opened", "prepare_applied", "prepare_settled"]
+__all__ = [
+    "BY",
+    "RULE",
+    "Site",
+    "copied",
+    "made_once",
+    "opened",
+    "prepare_applied",
+    "prepare_approved",
+    "prepare_sampled",
+    "prepare_settled",
+]
 
 
 @dataclass(slots=True)
@@ -155,14 +166,33 @@ def prepare_settled(folder: Path) -> None:
         (folder / "answer_key").write_text(str(rehearsal.answer_key), encoding="utf-8")
 
 
-def prepare_applied(settled: Path) -> Callable[[Path], None]:
-    """Planned, sampled, approved, applied."""
+def prepare_sampled(settled: Path) -> Callable[[Path], None]:
+    """Planned, sampled, approved."""
 
     def make(folder: Path) -> None:
         with copied(settled, folder) as site:
             site.migration.plan()
             site.migration.sample(40, BY)
             site.migration.approve_sample(BY)
+
+    return make
+
+
+def prepare_approved(sampled: Path) -> Callable[[Path], None]:
+    """The same with the sample taken out of the org again."""
+
+    def make(folder: Path) -> None:
+        with copied(sampled, folder) as site:
+            site.migration.rollback(BY, confirm=str(site.migration.load_plan()[0].org["name"]))
+
+    return make
+
+
+def prepare_applied(sampled: Path) -> Callable[[Path], None]:
+    """Everything loaded."""
+
+    def make(folder: Path) -> None:
+        with copied(sampled, folder) as site:
             site.migration.apply(by=BY)
 
     return make

@@ -64,11 +64,10 @@ def test_the_plan_names_what_goes_and_rollback_gives_the_org_back(applied: Site,
 def test_what_others_touched_stays_and_is_listed(applied: Site, settled_folder: Path) -> None:
     before = dump_of(settled_folder / "org")
     fills = filled_accounts(applied)
-    filled = next(row for row in fills if row["Tax_Number__c"])
+    filled = next(row for row in fills if row["BillingCity"])
     applied.later()
     # a filled field of an account that was there before is changed again
-    applied.save("Account", filled["_id"], {"BillingCity": "Ankara"}) if filled["BillingCity"] else None
-    applied.sql("UPDATE Account SET Tax_Number__c = '777' WHERE Id = ?", filled["_id"])
+    applied.save("Account", filled["_id"], {"BillingCity": "Ankara"})
     # a contact is edited; the account that we made for it has to stay as its parent
     contacts = applied.sql(
         "SELECT c.Id, c.AccountId, c.Legacy_Id__c FROM Contact c JOIN Account a ON a.Id = c.AccountId "
@@ -95,9 +94,7 @@ def test_what_others_touched_stays_and_is_listed(applied: Site, settled_folder: 
     done = undo(applied)
     assert kept(named) == kept(done)
     reasons = kept(done)
-    assert reasons.pop(filled["_id"]) in {
-        f"{f} changed again since we filled it" for f in ("Tax_Number__c", "BillingCity")
-    }
+    assert reasons.pop(filled["_id"]) == "BillingCity changed again since we filled it"
     assert reasons.pop(edited) == "edited since it was loaded"
     assert reasons.pop(parent) == "parent of a record that stays"
     assert reasons.pop(adopted) == "has a Contact that is not ours"
@@ -113,7 +110,7 @@ def test_what_others_touched_stays_and_is_listed(applied: Site, settled_folder: 
     left = [line for line in leftovers(before, after, restored) if line.split()[1].rstrip(":") not in stays | links]
     assert left == [f"ContentDocument {document}: new"]
     mine = after["Account"][filled["_id"]]
-    assert mine["Tax_Number__c"] == "777"
+    assert mine["BillingCity"] == "Ankara"
     assert mine["Legacy_Id__c"] is None
 
 
@@ -145,14 +142,15 @@ def dying(point: Point, detail: str) -> Any:
     return sink
 
 
-@pytest.mark.parametrize(("point", "stage"), [(Point.COMMITTED, "Account-update"), (Point.ROWS_SENT, "Opportunity")])
-def test_rollback_of_a_half_finished_apply(settled_folder: Path, tmp_path: Path, point: Point, stage: str) -> None:
+@pytest.mark.parametrize(
+    ("point", "stage"),
+    [(Point.COMMITTED, "Account-update"), pytest.param(Point.ROWS_SENT, "Opportunity", marks=pytest.mark.slow)],
+)
+def test_rollback_of_a_half_finished_apply(
+    settled_folder: Path, approved_folder: Path, tmp_path: Path, point: Point, stage: str
+) -> None:
     before = dump_of(settled_folder / "org")
-    with copied(settled_folder, tmp_path) as site:
-        site.migration.plan()
-        site.migration.sample(40, BY)
-        site.migration.approve_sample(BY)
-        undo(site)
+    with copied(approved_folder, tmp_path) as site:
         site.migration.sink = dying(point, stage)
         with pytest.raises(Stopped):
             site.migration.apply(by=BY)
@@ -175,10 +173,11 @@ def business(store: Path) -> dict[str, list[tuple[Any, ...]]]:
     for name in ("Account", "Contact", "Lead", "Opportunity", "Task", "Event", "ContentVersion"):
         rows = [r for r in dump[name].values() if r["Legacy_Id__c"]]
         moved = {"CreatedDate"} if name in ("Account", "ContentVersion", "Task") else set()
-        out[name] = sorted(
+        values = [
             tuple((f, keys.get(v, documents.get(v, v))) for f, v in sorted(r.items()) if f not in names | moved)
             for r in rows
-        )
+        ]
+        out[name] = sorted(values, key=repr)
     out["links"] = sorted(
         (documents[r["ContentDocumentId"]], keys[r["LinkedEntityId"]])
         for r in dump["ContentDocumentLink"].values()
@@ -196,14 +195,12 @@ def test_loading_again_after_a_rollback_gives_the_same(applied: Site) -> None:
     assert result.clean
 
 
-def test_an_update_that_was_sent_twice_is_still_restored(settled_folder: Path, tmp_path: Path) -> None:
+def test_an_update_that_was_sent_twice_is_still_restored(
+    settled_folder: Path, approved_folder: Path, tmp_path: Path
+) -> None:
     """The pre-image is the one from before our first write, whatever a later look finds."""
     before = dump_of(settled_folder / "org")
-    with copied(settled_folder, tmp_path) as site:
-        site.migration.plan()
-        site.migration.sample(40, BY)
-        site.migration.approve_sample(BY)
-        undo(site)
+    with copied(approved_folder, tmp_path) as site:
         site.migration.sink = dying(Point.COMMITTED, "Account-update")
         with pytest.raises(Stopped):
             site.migration.apply(by=BY)

@@ -48,8 +48,7 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T])
     return found
 
 
-def _campaign(folder: Path) -> Campaign:
-    prepared = prepare(folder / "prepared")
+def _campaign(prepared: Prepared, folder: Path) -> Campaign:
     applied = reference(prepared, Verb.APPLY, folder / "applied")
     rolled_back = reference(prepared, Verb.ROLLBACK, folder / "rolled-back", applied.folder)
     return Campaign(prepared, applied, rolled_back)
@@ -61,9 +60,15 @@ def _fresh(folder: Path) -> Fresh:
 
 
 @pytest.fixture(scope="session")
-def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """A migration with an approved sample; apply and rollback run once without any disturbance."""
-    return _once(tmp_path_factory, "campaign", _campaign)
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    """A migration with an approved sample, nothing running."""
+    return _once(tmp_path_factory, "prepared", prepare)
+
+
+@pytest.fixture(scope="session")
+def campaign(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """Apply and rollback run once each without any disturbance."""
+    return _once(tmp_path_factory, "campaign", lambda folder: _campaign(prepared, folder))
 
 
 @pytest.fixture(scope="session")

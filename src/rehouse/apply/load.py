@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from rehouse.apply.points import Point
 from rehouse.apply.run import FILES_PER_PART, PARTS_IN_FLIGHT, RETRY_ROUNDS, UPLOAD_TRIES, Run, last_rollback
-from rehouse.apply.settle import settle_intent
+from rehouse.apply.settle import arrived_late, settle_intent
 from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, Condition, In, Job, JobKind, NotNull, Op, Part, Query
 from rehouse.errors import FatalError, GateError, OutcomeUnknownError, RetryableError
 from rehouse.events import Progress
@@ -252,6 +252,7 @@ def collect_part(run: Run, opened: OpenIntent, job: Job, part: Part) -> tuple[in
             f"{part.object}: {table.num_rows:,} outcomes for {part.rows:,} records of job {job.id}",
             hint="run the same command again: the part is settled by asking the target",
         )
+    table = arrived_late(run, opened, table)
     segment = run.ledger.segments.write(table, OUTCOMES)
     run.reached(Point.OUTCOMES_WRITTEN, opened.intent.stage)
     ok = sum(1 for v in table.column("ok").to_pylist() if v)

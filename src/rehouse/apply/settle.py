@@ -67,6 +67,44 @@ def _outcomes(run: Run, opened: OpenIntent) -> tuple[pa.Table, str]:
     return _ask(run, intent, rows), "asked the target"
 
 
+def arrived_late(run: Run, opened: OpenIntent, table: pa.Table) -> pa.Table:
+    """Outcomes in which a row refused now, because a lost request of ours had written it after all, is done.
+
+    A request may still be on its way, or at work in the target, when its sender dies. Asking then shows nothing,
+    so the row is sent again, and meanwhile the first one arrives: the second is refused as a duplicate (or as
+    deleted already). Only rows that an earlier intent of this ledger sent and lost are asked for.
+    """
+    intent = opened.intent
+    refused = table.filter(pc.invert(table.column("ok")))
+    if refused.num_rows == 0 or intent.op == Op.UPDATE or intent.rows_segment is None:
+        return table
+    doubtful = _lost_keys(run, intent) & set(refused.column("key").to_pylist())
+    if not doubtful:
+        return table
+    rows = run.ledger.segments.read(intent.rows_segment)
+    asked = rows.filter(pc.is_in(rows.column("_key"), value_set=pa.array(sorted(doubtful), pa.string())))
+    found = _ask(run, intent, asked)
+    if found.num_rows == 0:
+        return table
+    run.note(f"{found.num_rows:,} {intent.object} records were refused because a lost request had written them")
+    others = table.filter(pc.invert(pc.is_in(table.column("key"), value_set=found.column("key").combine_chunks())))
+    return pa.concat_tables([others.cast(OUTCOME_SCHEMA), found])
+
+
+def _lost_keys(run: Run, intent: Intent) -> set[str]:
+    """Keys that intents of the same kind sent, and that were not seen in the target when it was asked."""
+    sent: dict[int, str] = {}
+    lost: set[str] = set()
+    for seq, recorded in run.ledger.events((Intent, Outcome)):
+        match recorded.event:
+            case Intent(object=name, op=op, rows_segment=str(digest)) if (name, op) == (intent.object, intent.op):
+                sent[seq] = digest
+            case Outcome(intent=number, segment=digest, settled=True) if number in sent:
+                keys = run.ledger.segments.read(sent[number]).column("_key").to_pylist()
+                lost |= set(keys) - set(run.ledger.segments.read(digest).column("key").to_pylist())
+    return lost
+
+
 def _key_field(run: Run, intent: Intent) -> str | None:
     consignment = _consignment(run, intent)
     return consignment.key_field if consignment and intent.op == Op.INSERT else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rehouse.demo.act import Act
@@ -26,7 +27,6 @@ def closing(act: Act, clean: bool) -> None:
     for path in reports(act):
         tell.line(str(path))
     _how_to_ask(act)
-    tell.say(f"The migration is a folder as any other: cd {act.place.migration} && rehouse status")
     tell.say("What has not been tried:", WARN)
     for line in act.facts["completion"]["limits_said"]:
         tell.line(f"- {line}", WARN)
@@ -40,21 +40,30 @@ def closing(act: Act, clean: bool) -> None:
 
 def _how_to_ask(act: Act) -> None:
     tell, server = act.tell, act.server
+    token = "look"
     if act.keep:
-        tell.say(f"The sandbox still runs (process {server.process.pid}); end it with: kill {server.process.pid}")
         token = server.token
+        tell.say(f"The sandbox still runs (process {server.process.pid}); end it with: kill {server.process.pid}")
     else:
-        token = "look"
         tell.say("The sandbox has ended; its org is kept. Start it again on the same store and port:")
-        tell.line(f"rehouse sandbox salesforce --store {act.place.org} --port {server.port} --token {token}", STRONG)
+        start = f"rehouse sandbox salesforce --tls --store {quote(str(act.place.org))} --port {server.port}"
+        tell.line(f"{start} --token {token}", STRONG)
+    tell.say("In another terminal, for all of the following:")
+    tell.line(f"export REHOUSE_TARGET_TOKEN={quote(token)} REQUESTS_CA_BUNDLE={quote(server.ca)}")
     soql = "SELECT+Name,Email,Legacy_Id__c+FROM+Contact+WHERE+Legacy_Id__c+!=+null+LIMIT+3"
     tell.say("Ask it with curl:")
-    tell.line(f"curl -H 'Authorization: Bearer {token}' '{server.url}/services/data/{API}/query?q={soql}'")
+    tell.line(
+        'curl --cacert "$REQUESTS_CA_BUNDLE" -H "Authorization: Bearer $REHOUSE_TARGET_TOKEN" '
+        f"'{server.url}/services/data/{API}/query?q={soql}'"
+    )
     tell.say("or with a client that is not ours (pip install simple-salesforce):")
+    tell.line("import os")
     tell.line("from simple_salesforce import Salesforce")
-    tell.line(f"sf = Salesforce(session_id='{token}', instance_url='{server.url}')")
+    tell.line(f"sf = Salesforce(session_id=os.environ['REHOUSE_TARGET_TOKEN'], instance_url='{server.url}')")
     tell.line("print(sf.query('SELECT COUNT(Id) FROM Contact'))")
-    tell.say(f"For rehouse commands on it: export REHOUSE_TARGET_TOKEN={token}", SOFT)
+    tell.say("or with Rehouse; the migration is a folder as any other:")
+    tell.line(f"cd {quote(str(act.place.migration))} && rehouse status && rehouse reconcile")
+    tell.line(f"rehouse rollback --confirm {quote(act.facts['org']['name'])} --by YOU   # puts the org back", SOFT)
 
 
 def document(act: Act, clean: bool) -> dict[str, Any]:
@@ -87,6 +96,7 @@ def document(act: Act, clean: bool) -> dict[str, Any]:
         "rollback_plan": facts["rollback_plan"],
         "sandbox": {
             "url": act.server.url,
+            "ca": act.server.ca,
             "store": str(act.place.org),
             "running": act.keep,
             "pid": act.server.process.pid if act.keep else None,

@@ -34,8 +34,8 @@ def run_demo(folder: Path, *, contacts: int, keep: bool, as_json: bool) -> None:
     place = folders.make(folder)
     teller.title("Rehouse demo: a company moves from Planports CRM to Salesforce, on this machine")
     teller.say(
-        "Everything below really happens, with the commands you would use: the sample company is made up, the target "
-        "is a local server that speaks Salesforce's own protocol. No account, nothing leaves this computer."
+        "Everything below really happens, through the same code as the commands named: the sample company is made up, "
+        "the target is a local server that speaks Salesforce's own protocol. No account; nothing leaves this computer."
     )
     with _ended_by_signals(), _without_secrets():
         composed = compose_sample(teller, place, contacts)

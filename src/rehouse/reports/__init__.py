@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rehouse.reports.kinds import KINDS
 from rehouse.reports.masking import mask
-
-KINDS = ("scope", "quality", "plan", "sample", "completion", "rollback")
 
 __all__ = ["KINDS", "mask", "write"]
 

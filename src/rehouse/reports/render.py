@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 from markupsafe import Markup
 
-from rehouse.reports import KINDS
 from rehouse.reports.charts import Bar, share_bars
 from rehouse.reports.figures import OUTCOMES, UNEXPLAINED, derive, evidence_text, worst_first
+from rehouse.reports.kinds import KINDS
 from rehouse.reports.masking import masked
 from rehouse.reports.text import number, percent, size, visible
 

@@ -8,9 +8,9 @@ compares the end state with that of an uninterrupted run.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,6 @@ class Scene:
     prepared: Prepared
     folder: Path
     info: Mapping[str, Any]
-    notes: list[str] = field(default_factory=list)
 
     def migration(self, sink: Sink = silent) -> Migration:
         """The migration, opened anew as a new process would."""
@@ -166,9 +165,6 @@ def reference(prepared: Prepared, verb: Verb, folder: Path, origin: Path | None 
     return Reference(verb, start, folder, trace, outcome_of(prepared, folder))
 
 
-Disturb = Callable[[Scene], None]
-
-
 def crash_case(prepared: Prepared, wanted: Reference, place: Place, folder: Path) -> list[str]:
     """Crash at the place, run the same command again; what differs from the uninterrupted run (empty: nothing)."""
     with scene(prepared, folder, wanted.origin) as copied:
@@ -191,36 +187,19 @@ def compare(prepared: Prepared, wanted: Reference, folder: Path) -> list[str]:
     return found + (prepared.against_before(folder) if wanted.verb is Verb.ROLLBACK else [])
 
 
-def crash_everywhere(prepared: Prepared, wanted: Reference, folder: Path) -> tuple[int, list[str]]:
-    """Crash at the first place of a run, resume and crash at the second of the resumed one, and so on to the end.
+def crash_on_and_on(running: Scene, verb: Verb, places: Sequence[Place]) -> tuple[Trace, list[Trace]]:
+    """Let one command die at each place in turn, resumed every time; at last let it end.
 
-    Returns how many crashes one migration survived, and what differs at its end.
+    Returns what the last start passed, and what each of those that died had passed.
     """
-    crashes = 0
-    with scene(prepared, folder, wanted.origin) as copied:
-        while True:
-            sink = _CrashAfter(crashes % 7 + 1)
-            try:
-                copied.run(wanted.verb, sink)
-                break
-            except SimulatedCrash:
-                crashes += 1
-            if crashes > 500:
-                return crashes, ["the run makes no progress"]
-    return crashes, outcome_of(prepared, folder).differences(wanted.state)
-
-
-class _CrashAfter:
-    """Raises at the n-th point of whatever kind."""
-
-    def __init__(self, points: int) -> None:
-        self._left = points
-        self._trace = Trace()
-
-    def __call__(self, event: object) -> None:
-        from rehouse.events import Reached
-
-        if isinstance(event, Reached):
-            self._trace(event)
-            if len(self._trace.passed) >= self._left:
-                raise SimulatedCrash(event.point)
+    died = []
+    for place in places:
+        sink = CrashAt(place)
+        with suppress(SimulatedCrash):
+            running.run(verb, sink)
+        if not sink.crashed:
+            raise AssertionError(f"{verb} ended without passing {place}")
+        died.append(sink.trace)
+    last = Trace()
+    running.run(verb, last)
+    return last, died

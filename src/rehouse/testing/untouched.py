@@ -5,7 +5,8 @@ Declared, and nothing else:
 - schema that the plan created stays (fields, record types with their processes and stages, the permission set
   and its grants): rows of `SCHEMA` may be new, none may be gone or changed; a created field is empty again on
   every record that is left;
-- records that were restored carry new stamps of `STAMPS`: the platform sets them and lets nobody set them back;
+- records that were restored carry new stamps of `STAMPS`, and so do schema and automations that were switched
+  off and on again: the platform sets them and lets nobody set them back;
 - the recycle bin: deleted records are no live records (a dump holds live ones only).
 """
 
@@ -26,6 +27,7 @@ SCHEMA = (
     "RecordType",
 )
 STAMPS = ("LastModifiedById", "LastModifiedDate", "SystemModstamp")
+AUTOMATIONS = ("DuplicateRule",)
 VOLATILE = ("EntityDefinition", "FieldDefinition")
 """Rows that the sandbox derives from its schema."""
 
@@ -62,8 +64,12 @@ def leftovers(before: Dump, after: Dump, restored: Collection[str] = ()) -> list
         if name not in SCHEMA:
             lines += [f"{name} {i}: new" for i in sorted(set(new) - set(old))]
         for record_id in sorted(set(old) & set(new)):
-            lines += [f"{name} {record_id}: {line}" for line in _changes(old[record_id], new[record_id])
-                      if record_id not in restored or line.partition(":")[0] not in STAMPS]  # fmt: skip
+            stamped = record_id in restored or name in (*SCHEMA, *AUTOMATIONS)
+            lines += [
+                f"{name} {record_id}: {line}"
+                for line in _changes(old[record_id], new[record_id])
+                if not (stamped and line.partition(":")[0] in STAMPS)
+            ]
     return lines
 
 
