@@ -5,34 +5,16 @@ from __future__ import annotations
 import fcntl
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from fault_tools import Campaign, Fresh
 
 from rehouse.ledger.events import Verb
-from rehouse.testing.campaign import Prepared, Reference, prepare, reference
+from rehouse.testing.campaign import Prepared, prepare, reference
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    prepared: Prepared
-    apply: Reference
-    rollback: Reference
-
-    def of(self, verb: Verb) -> Reference:
-        return self.apply if verb is Verb.APPLY else self.rollback
-
-
-@dataclass(frozen=True, slots=True)
-class Fresh:
-    """A plan of which nothing has been loaded, and what an uninterrupted sample leaves."""
-
-    prepared: Prepared
-    sample: Reference
 
 
 def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T]) -> T:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from fault_tools import Campaign
 
 from rehouse.apply.points import Point
 from rehouse.clock import SystemClock
@@ -14,9 +14,6 @@ from rehouse.ledger.events import Intent, Verb
 from rehouse.ledger.ledger import Ledger
 from rehouse.testing.campaign import Prepared, crash_case, crash_on_and_on, outcome_of, scene
 from rehouse.testing.crash import Place, not_in_table, spread
-
-if TYPE_CHECKING:
-    from conftest import Campaign
 
 APPLY = [
     Place(Point.AUTOMATION_OFF, 1),
@@ -28,7 +25,7 @@ ROLLBACK = [Place(Point.COMMITTED, 2), Place(Point.INTENT_DURABLE, 3)]
 
 
 @pytest.mark.sandbox
-@pytest.mark.req("COM-RS", "COM-RB")
+@pytest.mark.req("COM-RUN-05", "COM-REL-03")
 def test_crashes_one_after_another_end_as_if_nothing_had_been(prepared: Prepared, tmp_path: Path) -> None:
     with scene(prepared, tmp_path) as copied:
         last, died = crash_on_and_on(copied, Verb.APPLY, APPLY)
@@ -72,7 +69,7 @@ def test_the_campaign_passes_every_point_by_every_kind_of_part(campaign: Campaig
 
 @pytest.mark.fault
 @pytest.mark.sandbox
-@pytest.mark.req("COM-RB")
+@pytest.mark.req("COM-RB-05")
 def test_an_undisturbed_rollback_leaves_what_was_there_before(campaign: Campaign) -> None:
     assert campaign.apply.state.faults == []
     assert campaign.rollback.state.faults == []
@@ -82,7 +79,7 @@ def test_an_undisturbed_rollback_leaves_what_was_there_before(campaign: Campaign
 
 @pytest.mark.fault
 @pytest.mark.sandbox
-@pytest.mark.req("COM-RS", "COM-RB")
+@pytest.mark.req("COM-RUN-05", "COM-REL-03")
 @pytest.mark.parametrize("point", Point, ids=str)
 @pytest.mark.parametrize("verb", [Verb.APPLY, Verb.ROLLBACK], ids=str)
 def test_a_crash_anywhere_and_the_same_command_again(

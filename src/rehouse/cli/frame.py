@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -60,7 +60,22 @@ def guarded(run: Callable[[], None]) -> None:
         views.show_error(error, as_json)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: run the same command again to resume\n")
-        sys.exit(INTERRUPTED)
+        _interrupted(as_json)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # the framework's own answer to Ctrl-C says nothing
+            _interrupted(as_json)
+        raise
+    except RuntimeError as error:
+        # The query engine answers a signal with an error of its own in place of KeyboardInterrupt.
+        if str(error) != "Query interrupted":
+            raise
+        _interrupted(as_json)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _interrupted(as_json: bool) -> NoReturn:
+    told = "run the same command again: it goes on where it stopped"
+    line = json.dumps({"error": "Interrupted", "message": "interrupted", "hint": told})
+    sys.stderr.write(f"{line}\n" if as_json else f"interrupted; {told}\n")
+    sys.exit(INTERRUPTED)

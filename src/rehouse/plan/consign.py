@@ -52,6 +52,8 @@ def dependency_order(recipe: Recipe) -> list[str]:
         if output.match_only is not None:
             continue
         needs = graph.setdefault(output.name, set())
+        # rows that join another output's record can only be judged once that output is known
+        needs |= {route.merge_into.output for route in mapping.routes if route.merge_into is not None}
         for node in output.fields.values():
             for inner in walk(expand(node, mapping.values)):
                 if isinstance(inner, Reference):

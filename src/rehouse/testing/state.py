@@ -51,9 +51,7 @@ class OrgState:
         lines += [f"- {other.values[n][:400]}" for n in sorted((other.records - self.records).keys())[:limit]]
         if schema:
             names = sorted({*self.customised, *other.customised})
-            lines += [
-                f"customisation {n} differs" for n in names if self.customised.get(n) != other.customised.get(n)
-            ]
+            lines += [f"customisation {n} differs" for n in names if self.customised.get(n) != other.customised.get(n)]
         return lines
 
 
@@ -142,9 +140,7 @@ def _names(rows: Mapping[str, tuple[str, Row]], known: frozenset[str], since: st
     return names
 
 
-def _content(
-    row: Row, names: Mapping[str, str], since: str, rows: Mapping[str, tuple[str, Row]] | None = None
-) -> str:
+def _content(row: Row, names: Mapping[str, str], since: str, rows: Mapping[str, tuple[str, Row]] | None = None) -> str:
     shown = {}
     for name, value in sorted(row.items()):
         if value is None or name in NOT_COMPARED:
