@@ -46,7 +46,10 @@ class Consigning:
 
 
 def dependency_order(recipe: Recipe) -> list[str]:
-    """Outputs so that every referenced output comes first. A circle is refused, never silently cut."""
+    """Outputs so that every referenced output comes first, else in the recipe's own order.
+
+    A circle is refused, never silently cut.
+    """
     graph: dict[str, set[str]] = {}
     for mapping, output in recipe.outputs():
         if output.match_only is not None:
@@ -59,8 +62,17 @@ def dependency_order(recipe: Recipe) -> list[str]:
                 if isinstance(inner, Reference):
                     needs |= {inner.to} if isinstance(inner.to, str) else {t for _, t in inner.to.map}
         needs.discard(output.name)
+    sorter = TopologicalSorter(graph)
+    places = list(graph)
+    ordered: list[str] = []
     try:
-        return list(TopologicalSorter(graph).static_order())
+        sorter.prepare()
+        ready: list[str] = []
+        while sorter.is_active():
+            ready = sorted({*ready, *sorter.get_ready()}, key=places.index)
+            ordered.append(ready[0])
+            sorter.done(ready.pop(0))
+        return ordered
     except CycleError as error:
         circle = " → ".join(error.args[1])
         raise UserError(
