@@ -416,6 +416,7 @@ class Migration(Deciding):
         moved = differences(_json(plan.facts), _json(now))
         return [
             gates.map_gate(self.rows(), decisions),
+            gates.recipe_gate(plan, digest_of([recipe.digest(), decisions.recipe_part()])),
             gates.owner_gate(owners, waiting),
             gates.risk_gate(self.discovery().risks, decisions),
             gates.automation_gate(blocking, decisions),

@@ -25,7 +25,7 @@ from rehouse.plan.prepare import Preparation, to_sql
 from rehouse.plan.rules import record_issues, target_rules
 from rehouse.plan.stages import Consignment
 from rehouse.transform.duckdb import issues as issues_of
-from rehouse.transform.duckdb import losses as losses_of
+from rehouse.transform.duckdb import output_losses
 
 
 @dataclass(slots=True)
@@ -208,7 +208,9 @@ def _collect_issues(consigning: Consigning, mapping: ObjectMapping, output: Outp
                 rid="t._rid",
                 raw=to_sql(rule.raw),
             )
-        for loss in losses_of(full, context):
+    expanded = replace(output, fields={n: expand(e, mapping.values) for n, e in output.fields.items()})
+    for name, found in output_losses(expanded, context).items():
+        for loss in found:
             preparation.connection.execute(
                 f"INSERT INTO losses SELECT {text(mapping.object)}, {text(output.name)}, {text(name)}, "
                 f"{text(loss.code)}, count(*), min(t._rid) FROM {relation} t "

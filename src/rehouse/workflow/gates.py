@@ -48,6 +48,17 @@ def map_gate(rows: Sequence[Row], decisions: Decisions) -> Gate:
     )
 
 
+def recipe_gate(plan: Plan, recipe: str) -> Gate:
+    """The plan was made of the mapping and decisions as they stand now: these are what was confirmed."""
+    return Gate(
+        "plan of this recipe",
+        plan.recipe == recipe,
+        "this plan was made of another mapping, or of other decisions, than the ones that stand now",
+        (f"recipe of the plan: {plan.recipe[:12]}, of the files: {recipe[:12]}",) if plan.recipe != recipe else (),
+        "make a new plan with `rehouse plan`, or undo the edit",
+    )
+
+
 def owner_gate(owners: Sequence[Mapping[str, str]], waiting: Mapping[str, int]) -> Gate:
     """Every owner of an in-scope record is matched or decided."""
     undecided = [o for o in owners if o["status"] in ("undecided", "inactive")]
