@@ -29,7 +29,7 @@ from rehouse.mapping.load import load_recipe
 from rehouse.mapping.schema import Recipe
 from rehouse.model.durable import digest_of, file_digest, write_text
 from rehouse.plan.binding import bind, differences, match_owners, used_facts
-from rehouse.plan.build import ISSUES, OWNERS, PLANNED, Inputs, build_plan
+from rehouse.plan.build import ISSUES, OWNERS, PLANNED, Inputs, build_plan, recipe_of
 from rehouse.plan.decisions import Approval, Decisions
 from rehouse.plan.engine import count, ident, open_engine, parquet, text
 from rehouse.plan.sample import choose_sample
@@ -416,7 +416,7 @@ class Migration(Deciding):
         moved = differences(_json(plan.facts), _json(now))
         return [
             gates.map_gate(self.rows(), decisions),
-            gates.recipe_gate(plan, digest_of([recipe.digest(), decisions.recipe_part()])),
+            gates.recipe_gate(plan, recipe_of(recipe, decisions)),
             gates.owner_gate(owners, waiting),
             gates.risk_gate(self.discovery().risks, decisions),
             gates.automation_gate(blocking, decisions),

@@ -56,11 +56,10 @@ class Site:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return found
 
-    def admin(self, path: str, body: Any) -> Any:
+    def admin(self, path: str, body: Any = None) -> Any:
         """Ask the sandbox's admin port."""
-        request = urllib.request.Request(
-            self.info["admin_url"] + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.info["admin_url"] + path, data, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as answer:
             return json.load(answer)
 

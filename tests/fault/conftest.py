@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,7 +26,9 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], T])
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            done.write_bytes(pickle.dumps(make(shared / name)))
+            folder = shared / name
+            shutil.rmtree(folder, ignore_errors=True)  # what a failed attempt left
+            done.write_bytes(pickle.dumps(make(folder)))
         found: T = pickle.loads(done.read_bytes())
     return found
 

@@ -194,10 +194,15 @@ def test_the_second_of_two_applies_is_refused_with_the_pid_of_the_first(prepared
     assert outcome_of(prepared, tmp_path).faults == []
 
 
-def test_a_rollback_after_a_crashed_apply_settles_it_first(prepared: Prepared, tmp_path: Path) -> None:
+@pytest.mark.req("COM-RB-05")
+@pytest.mark.parametrize("place", [Place(Point.COMMITTED, n) for n in (1, 4, 6, 8, 10)], ids=str)
+def test_a_rollback_after_a_crashed_apply_leaves_nothing_behind(
+    place: Place, prepared: Prepared, tmp_path: Path
+) -> None:
+    """Also what the platform made beside records whose stage was never read back (the roles of opportunities)."""
     with scene(prepared, tmp_path) as copied:
         with pytest.raises(SimulatedCrash):
-            copied.run(Verb.APPLY, CrashAt(Place(Point.COMMITTED, 4)))
+            copied.run(Verb.APPLY, CrashAt(place))
         copied.run(Verb.ROLLBACK)
     assert outcome_of(prepared, tmp_path).faults == []
     assert prepared.against_before(tmp_path) == []

@@ -57,6 +57,7 @@ def plan_undo(run: Run) -> Undo:
         "CREATE OR REPLACE TEMP TABLE ours AS SELECT DISTINCT object AS output, key, id, how FROM written"
     )
     _stamps(run)
+    _side_effects_unread(run)
     connection.execute("CREATE OR REPLACE TEMP TABLE kept (output VARCHAR, id VARCHAR, reason VARCHAR)")
     connection.execute("CREATE OR REPLACE TEMP TABLE present (output VARCHAR, id VARCHAR)")
     undo = Undo()
@@ -104,6 +105,32 @@ def _stamps(run: Run) -> None:
         "CREATE OR REPLACE TEMP TABLE stamps AS SELECT output, key, id, modified, stamp FROM stamps "
         "QUALIFY row_number() OVER (PARTITION BY output, id ORDER BY seq DESC) = 1"
     )
+
+
+def _side_effects_unread(run: Run) -> None:
+    """Add to `stamps` what the platform made beside records whose stage a crash kept from closing.
+
+    Nobody read these rows back, so they are told from other people's work by who created them: the migration user.
+    """
+    user = run.target.org().user_id
+    for consignment in (c for c in run.plan.consignments if c.op == "insert"):
+        output = text(consignment.output)
+        unread = (
+            f"SELECT id FROM ours WHERE output = {output} AND how = 'inserted' "
+            f"AND id NOT IN (SELECT id FROM stamps WHERE output = {output})"
+        )
+        parents = tuple(r[0] for r in run.connection.execute(f"{unread} ORDER BY id").fetchall())
+        for child in run.target.side_effects(consignment.object) if parents else ():
+            author = run.target.audit_fields(child.object).created_by
+            if author is None:
+                continue
+            where = In(child.field, parents) if len(parents) <= LISTED_PARENTS else NotNull(child.field)
+            path = run.scratch / "side.parquet"
+            fetch_to(run.target, Query(child.object, (child.field, author), where), path, run.sink, "look")
+            run.connection.execute(
+                f"INSERT INTO stamps SELECT {text('~' + child.object)}, Id, Id, NULL, NULL FROM {parquet(path)} "
+                f"WHERE {ident(author)} = {text(user)} AND {ident(child.field)} IN ({unread})"
+            )
 
 
 def ours_now(run: Run, consignment: Consignment) -> Condition:

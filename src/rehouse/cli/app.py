@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,11 +171,16 @@ def plan(folder: In = HERE, as_json: Json = False) -> None:
     Example: rehouse plan
     """
     from rehouse.cli import screens as views
+    from rehouse.plan.build import OWNERS
 
     with at_work(folder, as_json) as migration:
         made, gates = migration.plan()
+        owners = json.loads((migration.load_plan(made.digest)[1] / OWNERS).read_text(encoding="utf-8"))
+        confirmed = migration.status()["confirmed"]
     data = {
         **made.as_dict(),
+        "confirmed": confirmed,
+        "owners": owners,
         "gates": [g.as_dict() for g in gates],
         "report": str(migration.workspace.reports / "plan.html"),
     }

@@ -141,6 +141,7 @@ def show_diff(data: Data) -> None:
     """A sample's diff and what comes next."""
     console = console_on()
     views.show_diff(console, data)
+    _show_compared(console, data["fields"])
     if data["unexplained"]:
         say(
             console,
@@ -150,6 +151,17 @@ def show_diff(data: Data) -> None:
     else:
         say(console, "Next: look at the report, then rehouse sample --approve --by NAME")
     _report(console, data)
+
+
+def _show_compared(console: Console, fields: Sequence[Data]) -> None:
+    """Values per kind of record: how many were compared and how they came out."""
+    names = ("compared", "equal", "as_planned", "different")
+    sums: dict[str, dict[str, Any]] = {}
+    for field in fields:
+        line = sums.setdefault(field["output"], {"output": field["output"], **dict.fromkeys(names, 0)})
+        for name in names:
+            line[name] += field[name]
+    views.show_rows(console, "Values compared", [("output", ""), *((n, "r") for n in names)], sums.values())
 
 
 def show_approval(data: Data) -> None:
@@ -212,8 +224,11 @@ def show_story(data: Data) -> None:
 
 def show_status(data: Data) -> None:
     """Where the migration stands."""
-    console = console_on()
-    views.show_status(console, data)
+    told = data["confirmed"]
+    confirmed = told.get("error") or f"{number(told['rows'])} of {number(told['of'])} mapping rows"
+    runs = [f"{r['run']} by {r['by']}, {r['at'][:19].replace('T', ' ')} UTC, plan {r['plan']}: {r['state']}"
+            for r in data["runs"]]  # fmt: skip
+    views.show_status(console_on(), {**data, "confirmed": confirmed, "runs": runs})
 
 
 def show_owners(data: Data) -> None:

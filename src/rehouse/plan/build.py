@@ -260,7 +260,7 @@ def _seal(
             "edition": binding.org.edition,
             "user": binding.org.user_name,
         },
-        recipe=digest_of([recipe_digest(inputs.recipe), inputs.decisions.recipe_part()]),
+        recipe=recipe_of(inputs.recipe, inputs.decisions),
         snapshot=inputs.snapshot.id,
         facts=used_facts(binding, inputs.recipe, fields, owners),
         consignments=consignments,
@@ -270,6 +270,11 @@ def _seal(
         warnings=tuple(open_automations),
         made_at=iso(inputs.clock.now()),
     ).sealed()
+
+
+def recipe_of(recipe: Recipe, decisions: Decisions) -> str:
+    """Digest of what people approve: the mapping, and the decisions that change what is sent."""
+    return digest_of([recipe_digest(recipe), decisions.recipe_part()])
 
 
 def bulk_kind(kind: str) -> bool:

@@ -128,12 +128,14 @@ class Server:
 
 @contextmanager
 def served(store: Path) -> Iterator[Server]:
-    """A running server, stopped at the end."""
+    """A running server, stopped at the end; its token is in the environment meanwhile."""
     server = Server(store)
     server.start()
+    os.environ["REHOUSE_TARGET_TOKEN"] = TOKEN
     try:
         yield server
     finally:
+        os.environ.pop("REHOUSE_TARGET_TOKEN", None)
         server.stop()
 
 

@@ -313,11 +313,14 @@ def _failure(call: Call, failure: Exception) -> RehouseError:
         return UserError(f"{message}: not an address", hint="check the `url` of the connection")
     # Only these two are certain to come before the first byte; a file we cannot read is neither.
     if isinstance(failure, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return RetryableError(f"{message}: the server cannot be reached")
+        return RetryableError(
+            f"{message}: the server cannot be reached",
+            hint="check the address, the network and whether the server is up, then run the same command again",
+        )
     if isinstance(failure, OSError) and failure.filename is not None:
         return UserError(f"{message}: {failure.strerror} ({failure.filename})", hint="check file and disk")
     if call.harmless:
-        return RetryableError(f"{message}: the connection broke")
+        return RetryableError(f"{message}: the connection broke", hint="run the same command again")
     return OutcomeUnknownError(
         f"{message}: the connection broke after the request may have arrived",
         hint="ask the target what it holds before sending again",

@@ -50,7 +50,8 @@ def status_of(migration: Context) -> dict[str, Any]:
         except RehouseError as error:
             confirmed["error"] = error.message  # type: ignore[assignment]
     runs = _runs(migration)
-    reached["applied"] = any(r["verb"] == "apply" and r["state"] == "done" for r in runs)
+    reached["applied"] = any(r["verb"] == "apply" and r["state"] == "done" for r in _standing(runs))
+    reached["reconciled"] = reached["reconciled"] and reached["applied"]
     steps = [{"step": name, "done": bool(reached.get(name)), "command": command} for name, command in STEPS]
     following = next((s for s in steps if not s["done"]), None)
     return {
@@ -63,6 +64,12 @@ def status_of(migration: Context) -> dict[str, Any]:
         "runs": runs,
         "next": following["command"] if following else "",
     }
+
+
+def _standing(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The runs whose records are still there: those after the newest rollback that ended."""
+    undone = [n for n, r in enumerate(runs) if r["state"] == "rolled back"]
+    return runs[undone[-1] + 1 :] if undone else runs
 
 
 def _runs(migration: Context) -> list[dict[str, Any]]:
