@@ -6,6 +6,7 @@ import getpass
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,9 +115,14 @@ class Migration(Deciding):
 
     @contextmanager
     def ledger(self, org: Org, *, write: bool = True) -> Iterator[Ledger]:
-        """The ledger of one target org."""
-        with Ledger.open(self.workspace.ledger / org.id, self.clock, write=write) as ledger:
-            yield ledger
+        """The ledger of one target org. Looking into one that does not exist finds it empty and makes none."""
+        folder = self.workspace.ledger / org.id
+        if write or folder.is_dir():
+            with Ledger.open(folder, self.clock, write=write) as ledger:
+                yield ledger
+        else:
+            with TemporaryDirectory(prefix="rehouse-") as nothing, Ledger.open(Path(nothing), self.clock) as ledger:
+                yield ledger
 
     # ── discover, map, confirm, decide ────────────────────────────────────────────────────────────────
 
@@ -167,6 +173,24 @@ class Migration(Deciding):
     def risks(self) -> Sequence[Mapping[str, Any]]:
         return self.discovery().risks
 
+    def decide_owners(self, emails: Sequence[str], to: str, by: str, reason: str) -> dict[str, Any]:
+        """Records of these owners go to a user or queue of the target; '' stands for records without an owner.
+
+        Refused for somebody the target does not know or who is not active there.
+        """
+        with self.target() as target:
+            users = target.users()
+        wanted = to.strip().lower()
+        chosen = [u for u in users if wanted in (u.email.strip().lower(), u.name.strip().lower())]
+        if to and not any(u.active for u in chosen):
+            active = sorted(u.email or u.name for u in users if u.active)
+            state = "is not active there" if chosen else "is no user or queue of the target"
+            raise UserError(
+                f"{to!r} {state}",
+                hint=f"active users and queues: {', '.join(active[:12])}{' …' if active[12:] else ''}",
+            )
+        return super().decide_owners(emails, to, by, reason)
+
     def owners(self) -> list[dict[str, Any]]:
         """Source owners with the number of their records and what became of them in the target."""
         emails = self.discovery().owners
@@ -187,7 +211,7 @@ class Migration(Deciding):
 
     # ── plan and sample ───────────────────────────────────────────────────────────────────────────────
 
-    def inputs(self, ours: frozenset[str] = frozenset()) -> Inputs:
+    def inputs(self) -> Inputs:
         return Inputs(
             recipe=self.recipe(),
             decisions=self.decisions(),
@@ -195,14 +219,14 @@ class Migration(Deciding):
             layout=self.workspace.layout(),
             work=self.workspace.work,
             clock=self.clock,
-            ours=ours,
         )
 
     def plan(self) -> tuple[Plan, list[gates.Gate]]:
         """Make a plan: frozen, with its digest. Moves nothing. Returns it with the gates it has to pass."""
+        inputs = self.inputs()
         with self.target() as target:
-            ours = self._ours(target)
-            plan, folder = build_plan(self.inputs(ours), target, self.sink)
+            inputs = replace(inputs, ours=self._ours(target))
+            plan, folder = build_plan(inputs, target, self.sink)
             plan.save(self.workspace.plans)
             shut = self._gates(plan, folder, target)
             objects = sorted({c.object for c in plan.consignments})

@@ -8,6 +8,7 @@ import pytest
 
 from rehouse.cli import frame, screens
 from rehouse.errors import GateError
+from rehouse.workflow.status import _standing
 
 HOSTILE = "[bold]Ayşe[/bold]\x1b[31m"
 
@@ -82,3 +83,12 @@ def test_a_shut_gate_ends_with_5(capsys: pytest.CaptureFixture[str], monkeypatch
         frame.guarded(run)
     assert ended.value.code == 5
     assert json.loads(capsys.readouterr().err)["evidence"] == ["a", "b"]
+
+
+def test_what_was_rolled_back_no_longer_counts_as_applied() -> None:
+    applied = {"run": "apply-2", "verb": "apply", "state": "done"}
+    undone = {"run": "rollback-3", "verb": "rollback", "state": "rolled back"}
+    again = {"run": "apply-4", "verb": "apply", "state": "done"}
+    assert _standing([applied]) == [applied]
+    assert _standing([applied, undone]) == []
+    assert _standing([applied, undone, again]) == [again]

@@ -163,6 +163,7 @@ def test_a_token_that_the_target_does_not_know(
     assert "not-the-token" not in ended.err
 
 
+@pytest.mark.slow
 def test_a_target_that_does_not_answer(settled: Site, command: Command) -> None:
     with Unchanged(settled):
         ended = command("connect", "target", "--url", "http://127.0.0.1:9", "--in", home(settled))
@@ -198,6 +199,16 @@ def test_faults_of_a_mapping_are_told_together(settled: Site, command: Command) 
         f"contacts.yaml:{line_of(mapping / 'contacts.yaml', '{txt:')}:", "'txt'", "'text'",
         f"deals.yaml:{line_of(mapping / 'deals.yaml', 'Contakt')}:", "'Contakt'", "'Contact'",
     )  # fmt: skip
+
+
+def test_a_field_that_the_target_does_not_have(settled: Site, command: Command) -> None:
+    path = settled.migration.workspace.mapping / "contacts.yaml"
+    edit(path, ("      Title: {text: title, max: 128}", "      Titel: {text: title, max: 128}"))
+    settled.migration.confirm([], BY, everything=True)
+    with Unchanged(settled):
+        ended = command("plan", "--in", home(settled))
+    assert ended.code == FAILED
+    ended.names(f"contacts.yaml:{line_of(path, 'Titel')}:", "'Contact' has no field 'Titel'", "'Title'")
 
 
 def test_a_record_type_that_nobody_creates(settled: Site, command: Command) -> None:

@@ -17,7 +17,7 @@ from rehouse.plan.decisions import Decisions
 from rehouse.testing.campaign import Prepared, Scene, compare, connect, copy, outcome_of, scene
 from rehouse.testing.crash import CrashAt, Place, SimulatedCrash
 from rehouse.testing.kill import Server, end_of, run_command, served, start_command
-from rehouse.testing.weather import arm, armed, fault
+from rehouse.testing.weather import arm, armed, counted, fault
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.fault]
 
@@ -103,30 +103,55 @@ def test_the_server_is_killed_and_comes_back(verb: Verb, place: Place, campaign:
     assert compare(campaign.prepared, wanted, tmp_path) == []
 
 
+class LetsTheLostOneArrive:
+    """A sink: once the target has been asked what became of the lost request, it waits until that has been done."""
+
+    def __init__(self, copied: Scene) -> None:
+        self._copied, self._before, self.waited = copied, counted(copied), False
+
+    def __call__(self, event: Event) -> None:
+        if self.waited or not isinstance(event, Reached) or event.point != Point.OUTCOME_DURABLE.value:
+            return
+        self.waited = True
+        while counted(self._copied) == self._before:
+            pass  # each look is a request: the server answers when it is free
+
+
 @pytest.mark.req("COM-REL-03")
 @pytest.mark.parametrize(
     ("verb", "step", "nth"),
-    [
-        (Verb.APPLY, "insert rows", 1),
-        (Verb.APPLY, "send a file", 2),
-        (Verb.APPLY, "start a job", 1),
-        (Verb.ROLLBACK, "delete rows", 2),
-    ],
+    [(Verb.APPLY, "insert rows", 1), (Verb.APPLY, "send a file", 2), (Verb.ROLLBACK, "delete rows", 2)],
 )
 def test_killed_while_the_request_is_under_way(
     verb: Verb, step: str, nth: int, campaign: Campaign, tmp_path: Path
 ) -> None:
-    """The request is done by the server seconds after its sender died, and after the next start has asked for it."""
+    """The server does what was asked seconds after the asker died, and after the next start has looked for it."""
     wanted = campaign.of(verb)
     with scene(campaign.prepared, tmp_path, wanted.origin) as copied:
-        arm(copied, [fault("slow", step, nth=nth, seconds=6, when="before")])
+        arm(copied, [fault("slow", step, nth=nth, seconds=8, when="before")])
         child = start_command(tmp_path / "migration", verb, campaign.prepared.org_name)
         while not armed(copied)[0]["fired"]:
             assert child.poll() is None, end_of(child).said
         child.send_signal(signal.SIGKILL)
         assert end_of(child).killed
-        copied.run(verb)
+        late = LetsTheLostOneArrive(copied)
+        copied.run(verb, late)
+        assert late.waited
     assert compare(campaign.prepared, wanted, tmp_path) == []
+
+
+@pytest.mark.req("COM-REL-03")
+def test_killed_while_a_job_is_being_started(campaign: Campaign, tmp_path: Path) -> None:
+    """The word that starts the job comes after the next start has given the job up: it is refused."""
+    with scene(campaign.prepared, tmp_path) as copied:
+        arm(copied, [fault("slow", "start a job", seconds=4, when="before")])
+        child = start_command(tmp_path / "migration", Verb.APPLY, campaign.prepared.org_name)
+        while not armed(copied)[0]["fired"]:
+            assert child.poll() is None, end_of(child).said
+        child.send_signal(signal.SIGKILL)
+        assert end_of(child).killed
+        copied.run(Verb.APPLY)
+    assert compare(campaign.prepared, campaign.apply, tmp_path) == []
 
 
 @pytest.mark.parametrize("place", [Place(Point.AUTOMATION_OFF, 1), Place(Point.COMMITTED, 3)], ids=str)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from fault_tools import Campaign
 
 from rehouse.ledger.events import Verb
-from rehouse.sandbox.salesforce.ids import id18
 from rehouse.testing.campaign import Prepared, compare, connect, outcome_of, scene
 from rehouse.testing.weather import Fault, arm, armed, drawn, fault, weather_case
 
@@ -82,12 +79,8 @@ def test_a_session_that_ends_is_renewed(
 
 
 @pytest.mark.req("COM-RUN-05")
-@pytest.mark.parametrize(
-    ("step", "name", "table"), [("insert rows", "Company", "Lead"), ("upload rows", "Description", "Opportunity")]
-)
-def test_a_value_that_is_not_stored_is_a_difference(
-    step: str, name: str, table: str, prepared: Prepared, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("step", "name"), [("insert rows", "Legacy_Created__c"), ("upload rows", "Subject")])
+def test_a_value_that_is_not_stored_is_a_difference(step: str, name: str, prepared: Prepared, tmp_path: Path) -> None:
     """Apply hears that all is well; only the comparison of everything can find it, and it does."""
     with scene(prepared, tmp_path) as copied:
         clean = _unexplained(tmp_path / "clean", prepared)
@@ -97,9 +90,6 @@ def test_a_value_that_is_not_stored_is_a_difference(
         result, _ = copied.migration().reconcile()
     assert result.diff.unexplained > clean
     assert outcome_of(prepared, tmp_path).faults == []
-    with closing(sqlite3.connect(tmp_path / "org" / "org.sqlite")) as db:
-        assert db.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
-    assert id18
 
 
 def _unexplained(folder: Path, prepared: Prepared) -> int:

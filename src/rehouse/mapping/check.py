@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from rehouse.errors import Fault
-from rehouse.mapping.expressions import Lookup, Node, columns_used, walk
+from rehouse.mapping.expressions import Lookup, Node, RecordType, columns_used, walk
 from rehouse.mapping.parse import Use, nearest
 from rehouse.mapping.schema import Earliest, Latest, ObjectMapping, Output, Place, Recipe
 from rehouse.model import Catalog, Object
@@ -25,7 +25,7 @@ def check(recipe: Recipe, uses: FileUses, layout: Layout | None = None, target: 
         *_names(recipe, uses, layout),
         *_circles(recipe),
         *_routes(recipe),
-        *(_target(recipe, target) if target is not None else ()),
+        *(target_faults(recipe, target) if target is not None else ()),
     ]
 
 
@@ -185,9 +185,15 @@ def created_fields(recipe: Recipe, object_name: str) -> set[str]:
     return {c.field.name.lower() for c in creates.fields if c.object in carriers}
 
 
-def _target(recipe: Recipe, target: Catalog) -> Iterator[Fault]:
+def target_faults(recipe: Recipe, target: Catalog) -> Iterator[Fault]:
+    """Objects, fields and record types that the recipe names, the target lacks, and the recipe does not create.
+
+    A field that holds a record type appears in some targets with the first record type, so only its map counts.
+    """
     for mapping, output in recipe.outputs():
         found = target.object(output.to)
+        if found is None and output.match_only is not None:
+            continue  # found by a query of its own, never described
         place = _output_place(recipe, mapping, output)
         if found is None:
             near = nearest(output.to, target.objects)
@@ -195,8 +201,18 @@ def _target(recipe: Recipe, target: Catalog) -> Iterator[Fault]:
             continue
         created = created_fields(recipe, output.to)
         for name, line in _target_fields(recipe, mapping, output):
-            if found.field(name) is None and name.lower() not in created:
+            node = output.fields.get(name)
+            if isinstance(node, RecordType):
+                yield from _record_types(recipe, found, node, line)
+            elif found.field(name) is None and name.lower() not in created:
                 yield Fault(line.file, line.line, f"{output.to!r} has no field {name!r}", _near(name, found, recipe))
+
+
+def _record_types(recipe: Recipe, found: Object, node: RecordType, place: Place) -> Iterator[Fault]:
+    created = [t.name for t in recipe.blueprint.creates.record_types if t.object == found.name]
+    known = [*created, *(t.name for t in found.record_types)]
+    for name in sorted({name for _, name in node.map} - set(known)):
+        yield Fault(place.file, place.line, f"{found.name!r} has no record type {name!r}", nearest(name, known))
 
 
 def _near(name: str, found: Object, recipe: Recipe) -> str:

@@ -13,8 +13,10 @@ import duckdb
 
 from rehouse.clock import Clock, iso
 from rehouse.connectors.base import JobKind, Op, Query, Target
+from rehouse.errors import MappingError
 from rehouse.events import Sink
 from rehouse.knowledge.load import Layout
+from rehouse.mapping.check import target_faults
 from rehouse.mapping.dump import recipe_digest
 from rehouse.mapping.expressions import Owner
 from rehouse.mapping.schema import Recipe
@@ -55,6 +57,8 @@ class Inputs:
 def build_plan(inputs: Inputs, target: Target, sink: Sink) -> tuple[Plan, Path]:
     """Bind, prepare, consign, forecast, seal. Returns the plan and the folder that holds its consignments."""
     binding = bind(target, inputs.recipe)
+    if faults := list(target_faults(inputs.recipe, binding.catalog)):
+        raise MappingError(sorted(faults, key=lambda f: (f.file, f.line, f.message)))
     draft = inputs.work / "draft"
     draft.mkdir(parents=True, exist_ok=True)
     for old in draft.glob("*.parquet"):

@@ -86,7 +86,7 @@ class Consignment:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The frozen intent. `digest` covers everything but the time it was made."""
+    """The frozen intent. `digest` covers everything but the time it was made and what the limits had left then."""
 
     source: str
     target: str
@@ -110,6 +110,7 @@ class Plan:
         data = self.as_dict()
         for volatile in ("digest", "made_at"):
             data.pop(volatile)
+        data["forecast"] = {k: v for k, v in data["forecast"].items() if not k.endswith("_left")}
         return Plan(**{**{f: getattr(self, f) for f in self.__slots__}, "digest": digest_of(data)})
 
     def as_dict(self) -> dict[str, Any]:

@@ -59,14 +59,15 @@ def armed(scene_: Scene) -> list[Fault]:
     return found
 
 
-def disarm(scene_: Scene) -> None:
-    """From now on the weather is fine."""
-    _admin(scene_, "DELETE")
+def counted(scene_: Scene) -> dict[str, int]:
+    """How many records of each object the running sandbox holds."""
+    found: dict[str, int] = _admin(scene_, "GET", path="/state")["records"]
+    return found
 
 
-def _admin(scene_: Scene, method: str, body: Any = None) -> Any:
+def _admin(scene_: Scene, method: str, body: Any = None, path: str = "/faults") -> Any:
     request = urllib.request.Request(
-        f"{scene_.info['admin_url']}/faults",
+        f"{scene_.info['admin_url']}{path}",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -51,6 +52,11 @@ class Deciding:
         if known is None or known[0] != stamp:
             known = self._read[name] = (stamp, read())
         return cast(T, known[1])
+
+    def automations_planned(self) -> list[dict[str, Any]]:
+        """Automations of the target as the last plan's report lists them; empty before the first plan."""
+        path = self.workspace.reports / "plan.json"
+        return list(json.loads(path.read_text(encoding="utf-8")).get("automations", [])) if path.exists() else []
 
     def decisions(self) -> Decisions:
         """What people decided so far; a copy, so that a change counts only once it is saved."""
@@ -148,7 +154,10 @@ class Deciding:
         return {"version": 1, "decided": [f"risk {i} accepted" for i in sorted(wanted)], **signed}
 
     def decide_automation(self, automation_id: str, by: str, reason: str, *, off: bool) -> dict[str, Any]:
-        """Off while records load (and put back), or left on."""
+        """Off while records load (and put back), or left on. Refused for an id that the last plan did not list."""
+        known = [str(a["id"]) for a in self.automations_planned()]
+        if known and automation_id not in known:
+            raise UserError(f"no automation {automation_id!r}", hint=f"the plan lists: {', '.join(known)}")
         decisions = self.decisions()
         signed = self.signed(by, reason)
         action = "off" if off else "leave"

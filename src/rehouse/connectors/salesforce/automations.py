@@ -93,13 +93,14 @@ class Automations:
             )
 
     def _triggers(self) -> Iterator[Automation]:
-        for row in self._asked(TRIGGER, "SELECT Id, Name, TableEnumOrId, Status FROM ApexTrigger"):
+        text = "SELECT Id, Name, TableEnumOrId, Status FROM ApexTrigger"
+        for row in self._asked(TRIGGER, text, tooling=True):
             name, active = str(row["Name"]), row["Status"] == "Active"
             yield _other(TRIGGER, name, str(row["TableEnumOrId"]), active, TRIGGER_EFFECT)
 
-    def _asked(self, kind: str, text: str) -> list[dict[str, object]]:
+    def _asked(self, kind: str, text: str, *, tooling: bool = False) -> list[dict[str, object]]:
         try:
-            return list(self._reader.rows(text))
+            return list(self._reader.rows(text, tooling=tooling))
         except RefusedError as refused:
             self._unlisted(kind, refused)
             return []

@@ -83,9 +83,12 @@ class Reader:
         asked = soql.cut_count(self._describes.get(object_name), where)
         return sum(int(self._query(text)["totalSize"]) for text in asked.queries)
 
-    def rows(self, text: str, *, essential: bool = False) -> Iterator[dict[str, Any]]:
-        """Records of a query that the connector wrote itself, as JSON objects (numbers as text)."""
-        page = self._query(text, essential=essential)
+    def rows(self, text: str, *, essential: bool = False, tooling: bool = False) -> Iterator[dict[str, Any]]:
+        """Records of a query that the connector wrote itself, as JSON objects (numbers as text).
+
+        `tooling` asks the Tooling API, which knows the parts an org is built of.
+        """
+        page = self._query(text, essential=essential, tooling=tooling)
         while True:
             yield from page["records"]
             if page["done"]:
@@ -99,8 +102,8 @@ class Reader:
             return len(query.where.values) > limits.BULK_QUERY_FROM_VALUES
         return self.count(obj.name, query.where) > limits.BULK_QUERY_FROM_ROWS
 
-    def _query(self, text: str, *, essential: bool = False) -> Any:
-        kind = "queryAll" if _needs_all(text) else "query"
+    def _query(self, text: str, *, essential: bool = False, tooling: bool = False) -> Any:
+        kind = "tooling/query" if tooling else "queryAll" if _needs_all(text) else "query"
         call = Call(
             "GET",
             f"/{kind}?q={quote(text, safe='')}",
