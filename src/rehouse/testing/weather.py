@@ -59,15 +59,9 @@ def armed(scene_: Scene) -> list[Fault]:
     return found
 
 
-def counted(scene_: Scene) -> dict[str, int]:
-    """How many records of each object the running sandbox holds."""
-    found: dict[str, int] = _admin(scene_, "GET", path="/state")["records"]
-    return found
-
-
-def _admin(scene_: Scene, method: str, body: Any = None, path: str = "/faults") -> Any:
+def _admin(scene_: Scene, method: str, body: Any = None) -> Any:
     request = urllib.request.Request(
-        f"{scene_.info['admin_url']}{path}",
+        f"{scene_.info['admin_url']}/faults",
         method=method,
         data=None if body is None else json.dumps(body).encode(),
     )

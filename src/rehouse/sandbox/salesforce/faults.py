@@ -70,6 +70,8 @@ class ScheduledFault:
     options: dict[str, Any] = field(default_factory=dict)
     seen: int = 0
     fired: int = 0
+    finished: int = 0
+    """How often the fault is over: the work of its request, if it lets any be done, is done."""
 
     def hits(self, method: str, path: str) -> bool:
         """Count the request and tell whether the fault fires on it."""
@@ -83,7 +85,7 @@ class ScheduledFault:
 
     def as_dict(self) -> dict[str, Any]:
         match = {"method": self.method, "path": self.path.pattern, "nth": self.nth}
-        counts = {"times": self.times, "seen": self.seen, "fired": self.fired}
+        counts = {"times": self.times, "seen": self.seen, "fired": self.fired, "finished": self.finished}
         return {"id": self.id, "kind": self.kind, "match": match, **counts, **self.options}
 
 
@@ -137,6 +139,13 @@ class FaultPlan:
 
 async def play(fault: ScheduledFault, request: web.Request, handler: Handler) -> web.StreamResponse:
     """Serve the request the way the fault wants it."""
+    try:
+        return await _play(fault, request, handler)
+    finally:
+        fault.finished += 1
+
+
+async def _play(fault: ScheduledFault, request: web.Request, handler: Handler) -> web.StreamResponse:
     late = fault.options.get("when", "before") == "after"
     match fault.kind:
         case "slow":
