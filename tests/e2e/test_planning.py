@@ -41,6 +41,7 @@ def test_filling_never_overwrites(applied: Site, settled_folder: object) -> None
     assert any(before[i]["BillingCity"] is None and after[i]["BillingCity"] for i in filled)
 
 
+@pytest.mark.slow
 def test_several_matching_records_wait_for_a_person(settled: Site) -> None:
     """Two accounts of the target reduce to one company key: which of them is ours is not guessed."""
     settled.migration.plan()

@@ -186,6 +186,7 @@ def business(store: Path) -> dict[str, list[tuple[Any, ...]]]:
     return out
 
 
+@pytest.mark.slow
 def test_loading_again_after_a_rollback_gives_the_same(applied: Site) -> None:
     first = business(applied.store)
     undo(applied)
@@ -195,6 +196,7 @@ def test_loading_again_after_a_rollback_gives_the_same(applied: Site) -> None:
     assert result.clean
 
 
+@pytest.mark.slow
 def test_an_update_that_was_sent_twice_is_still_restored(
     settled_folder: Path, approved_folder: Path, tmp_path: Path
 ) -> None:
@@ -212,6 +214,7 @@ def test_an_update_that_was_sent_twice_is_still_restored(
         assert leftovers(before, dump_of(site.store), restored) == []
 
 
+@pytest.mark.slow
 def test_what_a_user_filled_after_the_rollback_is_theirs(applied: Site) -> None:
     """A second load leaves it alone, and a second rollback does not empty it, even where it is what we would say."""
     filled = next(row for row in filled_accounts(applied) if row["Tax_Number__c"])

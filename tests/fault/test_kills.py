@@ -8,10 +8,12 @@ import subprocess
 import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from fault_tools import Campaign, Fresh
 
 from rehouse.apply.points import Point
+from rehouse.connectors.base import JobKind, NotNull, Op, Part, Query
 from rehouse.errors import GateError, RehouseError
 from rehouse.events import Event, Note, Reached
 from rehouse.ledger.events import Verb
@@ -19,6 +21,7 @@ from rehouse.plan.decisions import Decisions
 from rehouse.testing.campaign import Prepared, Scene, compare, connect, copy, outcome_of, scene
 from rehouse.testing.crash import CrashAt, Place, SimulatedCrash
 from rehouse.testing.kill import Server, end_of, run_command, served, start_command
+from rehouse.testing.state import KEY_FIELD, org_state
 from rehouse.testing.weather import arm, armed, fault
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.fault]
@@ -237,3 +240,24 @@ def test_a_rollback_after_a_crashed_apply_leaves_nothing_behind(
         copied.run(Verb.ROLLBACK)
     assert outcome_of(prepared, tmp_path).faults == []
     assert prepared.against_before(tmp_path) == []
+
+
+@pytest.mark.req("COM-RB-05", "COM-REL-03")
+def test_what_somebody_deleted_is_loaded_again_after_a_rollback(prepared: Prepared, tmp_path: Path) -> None:
+    """A record that was gone before the rollback came is no longer ours: the next apply sends it."""
+    with scene(prepared, tmp_path) as copied:
+        migration = copied.migration()
+        with migration.target() as target:
+            batches = list(target.fetch(Query("Lead", (KEY_FIELD,), NotNull(KEY_FIELD))))
+            rows = pa.Table.from_batches(batches).rename_columns({KEY_FIELD: "_key"})
+            part = Part("Lead", Op.DELETE, JobKind.ROWS, rows)
+            job = target.open_job(part)
+            target.start(job, part)
+            assert all(target.outcomes(job, part).column("ok").to_pylist())
+        undo = migration.rollback("test", confirm=prepared.org_name)
+        assert undo.gone == {"Lead": rows.num_rows}
+        copied.run(Verb.APPLY)
+        plan, _ = copied.migration().load_plan()
+    assert outcome_of(prepared, tmp_path).faults == []
+    records = org_state(tmp_path / "org", prepared.known, prepared.since).records
+    assert sum(name.startswith("Lead:") for name in records) == plan.consignment("Lead").rows

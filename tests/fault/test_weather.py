@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fault_tools import Campaign
+from fault_tools import Campaign, Fresh
 
 from rehouse.ledger.events import Verb
 from rehouse.testing.campaign import Prepared, compare, connect, outcome_of, scene
-from rehouse.testing.weather import Fault, arm, armed, drawn, fault, weather_case
+from rehouse.testing.weather import LOST, Fault, arm, armed, drawn, fault, weather_case
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.fault]
 
 APPLY: list[Fault] = [
     fault("reset_after_commit", "insert rows", nth=2),
-    fault("reset_after_commit", "update rows"),
     fault("reset_after_commit", "send a file", nth=3),
     fault("reset_after_commit", "start a job", nth=2),
     fault("reset_after_commit", "upload rows"),
@@ -38,7 +37,8 @@ ROLLBACK: list[Fault] = [
     fault("500_after_commit", "start a job", nth=2),
     fault("truncated_body", "delete rows"),
     fault("reset_after_commit", "update rows"),
-    fault("row_locks", "upload rows", rows=[0, 3]),
+    fault("row_locks", "delete rows", nth=3, rows=[0, 3]),
+    fault("maintenance", "start a job", nth=5),
 ]
 CASES = [(Verb.APPLY, f) for f in APPLY] + [(Verb.ROLLBACK, f) for f in ROLLBACK]
 
@@ -53,6 +53,19 @@ def test_one_fault_changes_nothing_in_the_end(verb: Verb, one: Fault, campaign: 
     found, played, said = weather_case(campaign.prepared, campaign.of(verb), [one], tmp_path)
     assert played[0]["fired"] >= 1, "the fault was never met"
     assert found == [], said
+
+
+@pytest.mark.req("COM-REL-03")
+@pytest.mark.parametrize("kind", LOST)
+def test_an_update_whose_answer_is_lost(kind: str, fresh: Fresh, tmp_path: Path) -> None:
+    """The pre-image that counts is the one from before the first of two writes: rollback restores exactly it."""
+    one = fault(kind, "update rows")
+    found, played, said = weather_case(fresh.prepared, fresh.sample, [one], tmp_path)
+    assert played[0]["fired"] == 1
+    assert found == [], said
+    with scene(fresh.prepared, tmp_path / "back", tmp_path) as copied:
+        copied.run(Verb.ROLLBACK)
+    assert fresh.prepared.against_before(tmp_path / "back") == []
 
 
 @pytest.mark.req("COM-RUN-05")
@@ -82,14 +95,14 @@ def test_a_session_that_ends_is_renewed(
 @pytest.mark.parametrize(("step", "name"), [("insert rows", "Legacy_Created__c"), ("upload rows", "Subject")])
 def test_a_value_that_is_not_stored_is_a_difference(step: str, name: str, prepared: Prepared, tmp_path: Path) -> None:
     """Apply hears that all is well; only the comparison of everything can find it, and it does."""
-    with scene(prepared, tmp_path) as copied:
-        clean = _unexplained(tmp_path / "clean", prepared)
+    clean = _unexplained(tmp_path / "clean", prepared)
+    with scene(prepared, tmp_path / "dirty") as copied:
         arm(copied, [fault("dropped_field", step, field=name, times=100)])
         copied.run(Verb.APPLY)
         assert armed(copied)[0]["fired"] >= 1
         result, _ = copied.migration().reconcile()
     assert result.diff.unexplained > clean
-    assert outcome_of(prepared, tmp_path).faults == []
+    assert outcome_of(prepared, tmp_path / "dirty").faults == []
 
 
 def _unexplained(folder: Path, prepared: Prepared) -> int:

@@ -8,13 +8,14 @@ import pyarrow as pa
 
 from rehouse.apply.load import collect_part, send_part
 from rehouse.apply.points import Point
-from rehouse.apply.run import Run
+from rehouse.apply.run import RETRY_ROUNDS, Run
 from rehouse.apply.runner import open_run, restore_automations
 from rehouse.apply.settle import settle_open
-from rehouse.apply.undo import Undo, plan_undo
-from rehouse.connectors.base import JobKind, Op, Part
+from rehouse.apply.undo import EXAMPLES, Undo, plan_undo
+from rehouse.connectors.base import OUTCOME_SCHEMA, Advice, JobKind, Op, Part
 from rehouse.events import Progress
-from rehouse.ledger.events import RunClosed, StageClosed, StageOpened, Verb
+from rehouse.ledger.events import Intent, Outcome, RunClosed, StageClosed, StageOpened, Verb
+from rehouse.ledger.segments import OUTCOMES
 from rehouse.plan.engine import arrow, count, ident, text
 from rehouse.plan.stages import Consignment
 
@@ -25,15 +26,71 @@ def roll_back(run: Run, by: str) -> Undo:
     restore_automations(run)
     settle_open(run)
     undo = plan_undo(run)
+    left = _one_round(run)
+    for attempt in range(1, RETRY_ROUNDS + 1):
+        if left == 0:
+            break
+        run.note(f"{left:,} records are not put back yet (locked, or the answer was lost): round {attempt}")
+        again = plan_undo(run)
+        undo.kept, undo.kept_count = again.kept, again.kept_count
+        left = _one_round(run)
+    _list_refused(run, undo)
+    run.ledger.append(RunClosed("rolled back", {"kept": undo.kept_count, **undo.deletes}), run.id)
+    run.reached(Point.RUN_CLOSED, run.id)
+    return undo
+
+
+def _one_round(run: Run) -> int:
+    """Delete and restore what the tables of `plan_undo` name. Returns how many are worth another round."""
     for consignment in reversed(run.plan.consignments):
         if consignment.op == Op.INSERT:
+            _note_gone(run, consignment)
             _delete(run, consignment)
     for consignment in run.plan.consignments:
         if consignment.op == Op.UPDATE:
             _restore(run, consignment)
-    run.ledger.append(RunClosed("rolled back", {"kept": undo.kept_count, **undo.deletes}), run.id)
-    run.reached(Point.RUN_CLOSED, run.id)
-    return undo
+    retry = f"o.key IS NULL OR (NOT o.ok AND o.advice = {text(Advice.RETRY.value)})"
+    return count(run.connection, f"SELECT count(*) FROM ({_wanted(run)}) w {_answered(run)} WHERE {retry}")
+
+
+def _wanted(run: Run) -> str:
+    return "SELECT output, key, id FROM undo_delete UNION SELECT output, key, id FROM undo_restore"
+
+
+def _answered(run: Run) -> str:
+    """Join of what was wanted with this run's newest answer, where it has one."""
+    run.ledger.outcomes_view(run.connection)
+    return f"LEFT JOIN outcomes o ON o.object = w.output AND o.key = w.key AND o.run = {text(run.id)}"
+
+
+def _list_refused(run: Run, undo: Undo) -> None:
+    """What the target would not let us put back stays, and is listed like everything that stays."""
+    objects = {c.output: c.object for c in run.plan.consignments}
+    rows = run.connection.execute(
+        f"SELECT w.output, w.key, w.id, o.code FROM ({_wanted(run)}) w {_answered(run)} "
+        "WHERE o.key IS NULL OR NOT o.ok ORDER BY ALL"
+    ).fetchall()
+    undo.kept_count += len(rows)
+    for output, key, record_id, code in rows[: max(0, EXAMPLES - len(undo.kept))]:
+        reason = f"the target refused to put it back: {code}" if code else "the target did not put it back"
+        undo.kept.append({"object": objects[output], "key": key, "id": record_id, "reason": reason})
+
+
+def _note_gone(run: Run, consignment: Consignment) -> None:
+    """Write down that records of ours are gone already, by whomever: else a later apply would take them as there."""
+    output = text(consignment.output)
+    nothing = "CAST(NULL AS VARCHAR)"
+    table = arrow(
+        run.connection,
+        f"SELECT key, id, true AS ok, {nothing} AS code, {nothing} AS message, {nothing} AS advice FROM ours "
+        f"WHERE output = {output} AND how = 'inserted' AND id NOT IN (SELECT id FROM present WHERE output = {output})",
+    )
+    if table.num_rows == 0:
+        return
+    stage = f"delete {consignment.output}"
+    seq = run.ledger.append(Intent(stage, -1, consignment.output, Op.DELETE.value, "none", table.num_rows), run.id)
+    segment = run.ledger.segments.write(table.cast(OUTCOME_SCHEMA), OUTCOMES)
+    run.ledger.append(Outcome(seq, segment.digest, table.num_rows, 0, True, "already gone"), run.id)
 
 
 def _delete(run: Run, consignment: Consignment) -> None:

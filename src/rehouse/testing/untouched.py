@@ -31,6 +31,9 @@ AUTOMATIONS = ("DuplicateRule",)
 VOLATILE = ("CustomField", "EntityDefinition", "FieldDefinition")
 """Rows that the sandbox derives from its schema, some of them only when they are asked for."""
 
+DERIVED_AT = "of schema"
+"""So end the keys under which the sandbox notes for which schema it has derived them."""
+
 Dump = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -49,14 +52,25 @@ def dump_of(store: Path) -> dict[str, dict[str, dict[str, Any]]]:
     return out
 
 
-def whole(store: Path) -> str:
-    """The store as text, customisation and deleted records included: equal means that nothing changed.
+def whole(store: Path) -> list[str]:
+    """Every row of the store as text, customisation and deleted records included: equal means nothing changed.
 
-    Left out are only rows of `VOLATILE`: the schema they are derived from is in it.
+    Left out are only rows of `VOLATILE` and when they were derived: the schema they come from is in it.
     """
-    derived = tuple(f'INSERT INTO "{name}"' for name in VOLATILE)
+    lines: list[str] = []
     with closing(sqlite3.connect(f"file:{store / 'org.sqlite'}?mode=ro", uri=True)) as db:
-        return "\n".join(line for line in db.iterdump() if not line.startswith(derived))
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
+            if table in VOLATILE:
+                continue
+            cursor = db.execute(f'SELECT * FROM "{table}"')
+            names = [d[0] for d in cursor.description]
+            rows = (dict(zip(names, row, strict=True)) for row in cursor)
+            lines += sorted(f"{table} {row}" for row in rows if not (table == "_meta" and _derived(row["key"])))
+    return lines
+
+
+def _derived(key: str) -> bool:
+    return key.endswith(DERIVED_AT)
 
 
 def leftovers(before: Dump, after: Dump, restored: Collection[str] = ()) -> list[str]:
