@@ -63,7 +63,7 @@ def test_errors_go_to_stderr_with_a_hint_and_their_exit_code(tmp_path: Path) -> 
 
 def inside(*words: str) -> Result:
     """A command in this process: the same parsing and the same streams, without the price of a start."""
-    done = CliRunner().invoke(app, list(words))
+    done = CliRunner(env={"COLUMNS": "160"}).invoke(app, list(words))
     assert done.exception is None, done.output
     return done
 

@@ -21,6 +21,7 @@ def test_planning_twice_gives_the_same_plan_and_moves_nothing(sampled: Site) -> 
     assert whole(sampled.store) == before
 
 
+@pytest.mark.slow
 @pytest.mark.req("COM-REL-03")
 def test_after_a_clean_load_a_new_plan_has_nothing_left_to_do(applied: Site) -> None:
     before = dump_of(applied.store)

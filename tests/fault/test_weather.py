@@ -55,6 +55,17 @@ def test_one_fault_changes_nothing_in_the_end(verb: Verb, one: Fault, campaign: 
     assert found == [], said
 
 
+@pytest.mark.req("COM-RATE-02")
+@pytest.mark.parametrize("verb", [Verb.APPLY, Verb.ROLLBACK], ids=str)
+def test_an_upload_that_breaks_does_not_stop_the_command(verb: Verb, campaign: Campaign, tmp_path: Path) -> None:
+    """Nothing of it is committed, so it is sent again at once, in another job."""
+    one = fault("reset_before", "upload rows", nth=2, times=2)
+    found, played, said = weather_case(campaign.prepared, campaign.of(verb), [one], tmp_path)
+    assert played[0]["fired"] == 2
+    assert said == []
+    assert found == []
+
+
 @pytest.mark.req("COM-REL-03")
 @pytest.mark.parametrize("kind", LOST)
 def test_an_update_whose_answer_is_lost(kind: str, fresh: Fresh, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def engine() -> Iterator[Engine]:
 
 
 @given(node=_wrapped(expressions), given_rows=rows)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_engine_and_oracle_agree(engine: Engine, node: ex.Expression, given_rows: list[dict[str, str | None]]) -> None:
     others = [{"a": "first", "b": "a"}, {"a": "second", "b": "a"}, {"a": None, "b": "1"}, {"a": "l", "b": "1"}]
     engine.rows(given_rows)
