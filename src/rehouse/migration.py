@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,13 +27,13 @@ from rehouse.events import Sink, silent
 from rehouse.knowledge.load import load_layout
 from rehouse.ledger.events import Decision, RunOpened, Verb
 from rehouse.ledger.ledger import Ledger
-from rehouse.mapping.load import load_recipe
+from rehouse.mapping.load import load_recipe, unused_columns
 from rehouse.mapping.schema import Recipe
 from rehouse.model.durable import digest_of, file_digest, write_text
 from rehouse.plan.binding import bind, differences, match_owners, used_facts
-from rehouse.plan.build import ISSUES, OWNERS, PLANNED, Inputs, build_plan, recipe_of
+from rehouse.plan.build import OWNERS, PLANNED, Inputs, build_plan, recipe_of
 from rehouse.plan.decisions import Approval, Decisions
-from rehouse.plan.engine import count, ident, open_engine, parquet, text
+from rehouse.plan.engine import open_engine, parquet, text
 from rehouse.plan.sample import choose_sample
 from rehouse.plan.stages import Plan, load_plan
 from rehouse.propose.complete import Completed, blueprint_names, complete, copy_blueprint
@@ -42,6 +43,7 @@ from rehouse.verify.reconcile import Looking, Reconciled, reconcile
 from rehouse.verify.story import tell
 from rehouse.workflow import gates
 from rehouse.workflow.deciding import Deciding
+from rehouse.workflow.lost import quarantined, waiting_owners
 from rehouse.workflow.reporting import approved, completion_data, plan_data, rollback_data, sample_data, write_discovery
 from rehouse.workflow.status import status_of
 from rehouse.workflow.workspace import Workspace
@@ -80,9 +82,10 @@ class Migration(Deciding):
         if not path.exists():
             raise UserError(f"{path} does not exist", hint="name the export's folder or workbook")
         config = self.workspace.load()
-        config.source.path = str(path.resolve())
+        here = self.workspace.folder
+        config.source.path = os.path.relpath(path.resolve(), here)
         if control_totals is not None:
-            config.source.control_totals = str(control_totals.resolve())
+            config.source.control_totals = os.path.relpath(control_totals.resolve(), here)
         self.workspace.save(config)
         return {"source": config.source.platform, "path": config.source.path}
 
@@ -435,55 +438,31 @@ class Migration(Deciding):
             if (a.active or a.id in actions) and a.blocks
         ]
         with open_engine(self.workspace.work / "scratch") as connection:
-            waiting = self._waiting_owners(connection, folder)
-            lost_deals, lost_accounts = self._quarantined(connection, folder, recipe)
+            waiting = waiting_owners(connection, folder)
+            lost = quarantined(connection, folder, recipe, self.snapshot(), self.workspace.layout())
         moved = differences(_json(plan.facts), _json(now))
         return [
             gates.map_gate(self.rows(), decisions),
+            gates.fate_gate(unused_columns(recipe, self._columns())),
             gates.recipe_gate(plan, recipe_of(recipe, decisions)),
             gates.owner_gate(owners, waiting),
             gates.risk_gate(self.discovery().risks, decisions),
             gates.automation_gate(blocking, decisions),
             gates.forecast_gate(plan),
-            gates.threshold_gate(plan, decisions, lost_deals, lost_accounts),
+            gates.threshold_gate(plan, decisions, *lost),
             gates.facts_gate(moved),
             gates.sample_gate(plan, decisions, self._sampled_facts(plan, decisions)),
         ]
+
+    def _columns(self) -> dict[str, list[str]]:
+        """Columns that the export really has, by object."""
+        return {n: [c.name for c in o.columns if c.present] for n, o in self.snapshot().objects.items()}
 
     def _sampled_facts(self, plan: Plan, decisions: Decisions) -> Mapping[str, Any] | None:
         """The facts under which the newest approved sample of this recipe was loaded; None when its plan is gone."""
         digests = [a.plan for a in decisions.approvals if a.recipe == plan.recipe]
         saved = self.workspace.plans / f"{digests[-1][:16]}.json" if digests else None
         return load_plan(self.workspace.plans, digests[-1]).facts if saved and saved.exists() else None
-
-    def _waiting_owners(self, connection: Any, folder: Path) -> dict[str, int]:
-        found = connection.execute(
-            f"SELECT coalesce(raw, ''), count(*) FROM {parquet(folder / ISSUES)} "
-            "WHERE code = 'owner_undecided' GROUP BY 1"
-        ).fetchall()
-        return dict(found)
-
-    def _quarantined(self, connection: Any, folder: Path, recipe: Recipe) -> tuple[int, int]:
-        """Open deals, and merged records (accounts), that would be quarantined."""
-        planned = parquet(folder / PLANNED)
-        where = self.workspace.layout().pipelines
-        deals = 0
-        snapshot = self.snapshot()
-        if where is not None and where.object in snapshot.objects and where.status:
-            closed = ", ".join(text(v) for v in (*where.won, *where.lost)) or "''"
-            deals = count(
-                connection,
-                f"SELECT count(DISTINCT p.rid) FROM {planned} p JOIN {parquet(snapshot.objects[where.object].path)} s "
-                f"ON s._rid = p.rid WHERE p.object = {text(where.object)} AND p.outcome = 'quarantined' "
-                f"AND coalesce(trim(s.{ident(where.status)}), '') NOT IN ({closed})",
-            )
-        merged = [text(o.name) for _, o in recipe.outputs() if o.merge is not None]
-        accounts = count(
-            connection,
-            f"SELECT count(DISTINCT key) FROM {planned} WHERE outcome = 'quarantined' "
-            f"AND output IN ({', '.join(merged) or 'NULL'})",
-        )
-        return deals, accounts
 
     def _put_back(self, plan: Plan, folder: Path, target: Target) -> None:
         """The next start after a crash first switches on again what was off."""

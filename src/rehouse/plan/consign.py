@@ -61,7 +61,11 @@ def dependency_order(recipe: Recipe) -> list[str]:
             for inner in walk(expand(node, mapping.values)):
                 if isinstance(inner, Reference):
                     needs |= {inner.to} if isinstance(inner.to, str) else {t for _, t in inner.to.map}
-        needs.discard(output.name)
+        if output.name in needs:
+            raise UserError(
+                f"output {output.name} refers to itself",
+                hint="leave that reference out of the mapping; two-pass references are not supported yet",
+            )
     sorter = TopologicalSorter(graph)
     places = list(graph)
     ordered: list[str] = []

@@ -53,6 +53,8 @@ Stage = CreateSchema | SwitchOff | LoadRecords | SwitchOn
 def explain(stage: Stage) -> str:
     """One sentence a person reads before the stage runs."""
     match stage:
+        case CreateSchema(fields=(), record_types=()):
+            return "look whether the schema is still there: nothing has to be created"
         case CreateSchema(fields=fields, record_types=types):
             return f"create {len(fields)} fields and {len(types)} record types, grant them to the migration user"
         case SwitchOff(automations=names):

@@ -59,6 +59,18 @@ def recipe_gate(plan: Plan, recipe: str) -> Gate:
     )
 
 
+def fate_gate(undecided: Mapping[str, Sequence[str]]) -> Gate:
+    """Every column of the source has a fate: used by a mapping row, or dropped with a reason."""
+    evidence = tuple(f"{name}.{column}" for name, columns in undecided.items() for column in columns)
+    return Gate(
+        "every column has a fate",
+        not evidence,
+        f"{len(evidence)} columns of the source are neither mapped nor dropped with a reason",
+        evidence,
+        "map the column in mapping/OBJECT.yaml, or name it under `dropped:` with the reason, and confirm",
+    )
+
+
 def owner_gate(owners: Sequence[Mapping[str, str]], waiting: Mapping[str, int]) -> Gate:
     """Every owner of an in-scope record is matched or decided."""
     undecided = [o for o in owners if o["status"] in ("undecided", "inactive")]

@@ -21,6 +21,7 @@ from rehouse.plan.engine import parquet
 from rehouse.plan.stages import Plan
 from rehouse.reports import write
 from rehouse.reports.discovered import quality_of, scope_of
+from rehouse.reports.figures import certificate
 from rehouse.staging.manifest import Snapshot
 from rehouse.verify.reconcile import Reconciled, table_rows
 from rehouse.workflow.context import Context
@@ -144,6 +145,7 @@ def completion_data(
     if isinstance(target, SwitchesAutomations):
         objects = sorted({c.object for c in plan.consignments})
         data["automations"]["active_now"] = [a.name for a in target.automations(objects) if a.active]
+    data["done"] = bool(certificate(data)["done"])
     path, _ = write("completion", data, migration.workspace.reports)
     data["report"] = str(path)
     return data
