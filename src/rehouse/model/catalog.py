@@ -143,14 +143,15 @@ def _object(data: Mapping[str, Any]) -> Object:
     return Object(
         **{
             **data,
-            "fields": tuple(_field(f) for f in data["fields"]),
+            "fields": tuple(field_from_dict(f) for f in data["fields"]),
             "children": tuple(ChildReference(**c) for c in data["children"]),
             "record_types": tuple(RecordType(**r) for r in data["record_types"]),
         }
     )
 
 
-def _field(data: Mapping[str, Any]) -> Field:
+def field_from_dict(data: Mapping[str, Any]) -> Field:
+    """The field that `dataclasses.asdict` wrote."""
     return Field(
         **{
             **data,

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rehouse.connectors.base import NewRecordType, SchemaChange, Stage
-from rehouse.model import Field, Kind, Option
+from rehouse.model import field_from_dict
 from rehouse.model.durable import write_text
 
 SCHEMA = "schema.json"
@@ -26,16 +26,9 @@ def change_of(folder: Path) -> SchemaChange:
     """Read it back."""
     data = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
     return SchemaChange(
-        fields={o: tuple(_field(f) for f in fields) for o, fields in data["fields"].items()},
+        fields={o: tuple(field_from_dict(f) for f in fields) for o, fields in data["fields"].items()},
         record_types=tuple(
             NewRecordType(t["object"], t["name"], t["label"], tuple(Stage(**s) for s in t["stages"]))
             for t in data["record_types"]
         ),
     )
-
-
-def _field(data: dict[str, object]) -> Field:
-    options = tuple(Option(**o) for o in data.pop("options"))  # type: ignore[attr-defined]
-    references = tuple(data.pop("references"))  # type: ignore[arg-type, var-annotated]
-    kind = Kind(str(data.pop("kind")))
-    return Field(**data, kind=kind, options=options, references=references)  # type: ignore[arg-type]
