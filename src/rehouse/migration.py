@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -82,10 +81,9 @@ class Migration(Deciding):
         if not path.exists():
             raise UserError(f"{path} does not exist", hint="name the export's folder or workbook")
         config = self.workspace.load()
-        here = self.workspace.folder
-        config.source.path = os.path.relpath(path.resolve(), here)
+        config.source.path = str(path.resolve())
         if control_totals is not None:
-            config.source.control_totals = os.path.relpath(control_totals.resolve(), here)
+            config.source.control_totals = str(control_totals.resolve())
         self.workspace.save(config)
         return {"source": config.source.platform, "path": config.source.path}
 

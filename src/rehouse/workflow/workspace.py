@@ -21,7 +21,7 @@ SECRET_NAMES = ("token", "client_secret", "private_key", "password")
 
 
 class SourceConfig(BaseModel):
-    """Where the export lies. `path` is a folder or a workbook, relative to the migration's folder."""
+    """Where the export lies. `path` is a folder or a workbook, absolute or relative to the migration's folder."""
 
     model_config = ConfigDict(extra="forbid")
     platform: str
