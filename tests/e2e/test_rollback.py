@@ -114,6 +114,7 @@ def test_what_others_touched_stays_and_is_listed(applied: Site, settled_folder: 
     assert mine["Legacy_Id__c"] is None
 
 
+@pytest.mark.slow
 def test_a_second_rollback_finds_nothing_to_do(applied: Site) -> None:
     undo(applied)
     after = dump_of(applied.store)
