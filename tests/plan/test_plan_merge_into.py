@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from rehouse.mapping.expressions import Column
+from rehouse.mapping.schema import Blueprint, MergeInto, ObjectMapping, Output, Recipe, Route
 from rehouse.plan.build import PLANNED
 from rehouse.plan.consign import dependency_order
 from rehouse.plan.engine import parquet
@@ -45,3 +47,16 @@ def test_a_converted_lead_follows_its_contact_unless_the_contact_is_nowhere(tmp_
     assert ("merged", True, True) in found
     assert {row for row in found if row[2]} == {("merged", True, True)}
     assert {row for row in found if not row[2]} <= {("quarantined", True, False)}
+
+
+@pytest.mark.req("PS-SF-01.7")
+def test_the_output_that_rows_join_comes_first_whatever_the_recipe_lists_first() -> None:
+    joins = Route(None, merge_into=MergeInto("Contact", Column("contact")))
+    recipe = Recipe(
+        Blueprint("a", "b", "", ("leads", "contacts")),
+        {
+            "leads": ObjectMapping("leads", {}, (joins,), {"Lead": Output("Lead", "Lead")}),
+            "contacts": ObjectMapping("contacts", {}, (), {"Contact": Output("Contact", "Contact")}),
+        },
+    )
+    assert dependency_order(recipe) == ["Contact", "Lead"]

@@ -66,7 +66,7 @@ class Engine:
         groups: dict[tuple[str, ...], list[int]] = {}
         for place, flat in enumerate(flats):
             self._complete(op, flat, key)
-            order = sorted(range(len(flat.headers)), key=lambda i, f=flat: f.headers[i])  # type: ignore[misc]
+            order = [i for _, i in sorted((header, i) for i, header in enumerate(flat.headers))]
             flat.cells = [flat.cells[i] for i in order]
             flat.headers = tuple(flat.headers[i] for i in order)
             groups.setdefault(flat.headers, []).append(place)

@@ -216,13 +216,14 @@ class OrgSchema:
     def delete_field(self, obj: str, name: str) -> None:
         """Remove a custom field and its values."""
         owners = [self._need(o) for o in (ACTIVITY if obj.lower() == "activity" else (obj,))]
+        found = []
         for owner in owners:
             item = owner.field(name)
             if item is None or not item.custom:
                 raise SchemaError("INVALID_CROSS_REFERENCE_KEY", f"no CustomField named {obj}.{name} found")
+            found.append((owner, item))
         with self._store.transaction():
-            for owner in owners:
-                item = owner.fields[owner.field(name).name]  # type: ignore[union-attr]
+            for owner, item in found:
                 self._store.forget("field", owner.name, item.name)
                 owner.drop(item.name)
                 for target in item.reference_to:
